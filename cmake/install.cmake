@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+# What `cmake --install` lays down: programs, plugins (in plugins/), the public headers, pkg-config file, man pages.
+install(DIRECTORY include/graftfs DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+configure_file(cmake/graftfs-plugin.pc.in graftfs-plugin.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/graftfs-plugin.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES conf/quickstart.ini DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES docs/graftfsd.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
+install(FILES docs/graftfs.ini.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
+install(FILES plugins/passthrough/graftfs-passthrough.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)
