@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scatter-gather lists: a cursor that copies in and out of them, skips, and cuts a list to an exact length. */
+#ifndef GRAFT_LIB_IOV_H
+#define GRAFT_LIB_IOV_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/* A read or write position in a list that the cursor does not change. */
+struct iov_cursor {
+	const struct iovec *iov; /* present element */
+	uint32_t n;              /* elements left, the present one included */
+	size_t skip;             /* bytes of the present element already used */
+};
+
+struct iov_cursor iov_cursor(const struct iovec *iov, uint32_t n);
+/* Bytes in a list; UINT64_MAX if the sum overflows. */
+uint64_t iov_length(const struct iovec *iov, uint32_t n);
+/* Bytes left behind the cursor. */
+uint64_t iov_left(const struct iov_cursor *c);
+/* Each returns the bytes moved, less than len only where the list ends. */
+size_t iov_read(struct iov_cursor *c, void *to, size_t len);
+size_t iov_write(struct iov_cursor *c, const void *from, size_t len);
+size_t iov_skip(struct iov_cursor *c, size_t len);
+/*
+ * Fills to[] (room for max) with at most len bytes from the cursor on, without moving it. Returns the elements used,
+ * *bytes what they hold: less than len where the list ends or max is reached.
+ */
+uint32_t iov_slice(const struct iov_cursor *c, uint64_t len, struct iovec *to, uint32_t max, uint64_t *bytes);
+
+#endif
