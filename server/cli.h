@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of graftfsd, and what it does before anything is served. */
+#ifndef GRAFT_SERVER_CLI_H
+#define GRAFT_SERVER_CLI_H
+
+#include "server/config.h"
+
+#define CLI_GO_ON (-1)
+#define CLI_EXIT_USAGE 2 /* exit status of a usage or configuration error */
+
+struct cli {
+	enum { CLI_SERVE, CLI_CHECK, CLI_DUMP } mode;
+	const char *config_path; /* points into argv */
+};
+
+/*
+ * Parses the arguments. CLI_GO_ON, or an exit status: 0 after --help and --version (printed on stdout), CLI_EXIT_USAGE
+ * after one line on stderr. Main thread only (getopt).
+ */
+int cli_parse(int argc, char **argv, struct cli *cli);
+
+/*
+ * Reads the configuration that cli names. CLI_GO_ON with *config and *registry set (the caller frees the config, then
+ * the registry), or an exit status with both NULL: 0 after --check-config and --dump-config did their work, 1 if stdout
+ * could not be written, CLI_EXIT_USAGE after one line on stderr.
+ */
+int cli_config(const struct cli *cli, struct config **config, struct plugin_registry **registry);
+
+#endif

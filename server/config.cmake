@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sources of the configuration, the plugin loader and the command line, for graft_server and the tests.
+set(GRAFT_CONFIG_SOURCES
+	${CMAKE_SOURCE_DIR}/server/cli.c
+	${CMAKE_SOURCE_DIR}/server/config.c
+	${CMAKE_SOURCE_DIR}/server/config_build.c
+	${CMAKE_SOURCE_DIR}/server/config_check.c
+	${CMAKE_SOURCE_DIR}/server/config_ini.c
+	${CMAKE_SOURCE_DIR}/server/config_mount.c
+	${CMAKE_SOURCE_DIR}/server/config_options.c
+	${CMAKE_SOURCE_DIR}/server/plugin_loader.c)
+set(GRAFT_CONFIG_DEFINITIONS GRAFT_PLUGIN_DIR="${GRAFT_PLUGIN_DIR}")
+set(GRAFT_CONFIG_LIBS graft_lib PkgConfig::INIH ${CMAKE_DL_LIBS})

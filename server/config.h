@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one checked, constant configuration that every front door fills and everything behind it reads. */
+#ifndef GRAFT_SERVER_CONFIG_H
+#define GRAFT_SERVER_CONFIG_H
+
+#include "lib/error.h"
+#include "lib/options.h"
+#include "server/plugin_loader.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum config_sandbox { CONFIG_SANDBOX_NAMESPACE, CONFIG_SANDBOX_CHROOT, CONFIG_SANDBOX_NONE };
+enum config_seccomp { CONFIG_SECCOMP_KILL, CONFIG_SECCOMP_LOG, CONFIG_SECCOMP_TRAP, CONFIG_SECCOMP_NONE };
+/* A transport's say on an INIT flag: auto follows the mounts' want; always fails INIT where the client lacks it. */
+enum config_flag { CONFIG_FLAG_AUTO, CONFIG_FLAG_NEVER, CONFIG_FLAG_ALWAYS };
+
+/*
+ * In each struct below, options holds what the section's own keys said: it owns the texts and config_dump prints it.
+ * where is "FILE:LINE" of the section, for messages.
+ */
+
+/* [server] */
+struct server_config {
+	const char *instance; /* [A-Za-z0-9][A-Za-z0-9_.-]{0,63} */
+	uint32_t log_level;   /* enum graft_log_level */
+	uint32_t sandbox;     /* enum config_sandbox */
+	uint32_t seccomp;     /* enum config_seccomp */
+	uint64_t workers;     /* threads, 1..256; 0: auto */
+	const char *plugin_dir;
+	struct graft_list plugins; /* names, loaded beside those of the mounts */
+	uint64_t rlimit_nofile;    /* 0: raise the soft limit to the hard one */
+	struct options *options;
+	char *where; /* of the file if it has no [server] */
+};
+
+/* INIT flags that a transport section may force, in the order of transport_config.flag. */
+enum config_flag_key {
+	CONFIG_KEY_WRITEBACK,
+	CONFIG_KEY_POSIX_ACL,
+	CONFIG_KEY_SECURITY_LABEL,
+	CONFIG_KEY_KILLPRIV_V2,
+	CONFIG_KEY_READDIRPLUS,
+	CONFIG_KEY_ALLOW_MMAP,
+	CONFIG_KEY_LOCKS,
+	CONFIG_KEY_SUBMOUNTS,
+	CONFIG_KEY_COUNT
+};
+
+/* [transport vhost-user] or [transport vhost-user NAME] where several stand */
+struct transport_config {
+	uint32_t kind;      /* enum graft_transport; only GRAFT_VHOST_USER in this release */
+	const char *name;   /* the section's words behind "transport" */
+	const char *socket; /* absolute path of at most 107 bytes, or NULL */
+	int32_t fd;         /* inherited listening socket, or -1 */
+	const char *tag;    /* 1..36 bytes, or NULL */
+	uint32_t queues;    /* 1..64 */
+	bool once;
+	uint32_t flag[CONFIG_KEY_COUNT]; /* enum config_flag */
+	struct options *options;
+	char *where;
+};
+
+/* A member of a mount's stack: a layer, or the backend, which stands last. */
+struct member_config {
+	const char *name; /* as written: "idmap", "outer" of "idmap:outer", or the mount's own for the backend */
+	const struct plugin *plugin;
+	struct options *options; /* finished */
+};
+
+/* [mount NAME] */
+struct mount_config {
+	const char *name; /* [A-Za-z0-9][A-Za-z0-9_.-]{0,63}, unique */
+	const char *at;   /* absolute, normal: no empty, "." or ".." part */
+	struct member_config *members; /* outermost layer first, backend last */
+	uint32_t nmembers;             /* 1..16 */
+	struct options *options;       /* at, type, layers */
+	char *where;
+};
+
+struct config {
+	char *file; /* for messages */
+	struct server_config server;
+	struct transport_config *transports;
+	uint32_t ntransports; /* at least 1 */
+	struct mount_config *mounts;
+	uint32_t nmounts; /* at least 1 */
+};
+
+/*
+ * Reads an INI file. Nothing but the file and the plugin libraries is opened. NULL with err: "FILE:LINE: ..." with the
+ * word, what is wrong and what would be right. Plugins are loaded through *registry, made here; it must outlive the
+ * config. On failure *registry is NULL. Main thread only.
+ */
+struct config *config_read_ini(const char *path, struct plugin_registry **registry, struct graft_error *err);
+void config_free(struct config *c);
+/*
+ * Prints c as an INI file; reading that gives the same config, and dumping it again the same bytes. 0, -EINVAL with err
+ * for a value that an INI file cannot carry, -EIO when writing failed.
+ */
+int config_dump(const struct config *c, FILE *to, struct graft_error *err);
+
+/* Tables of the sections' own keys, for help and manual. */
+extern const struct graft_opt config_server_options[], config_transport_options[], config_mount_options[];
+
+#endif

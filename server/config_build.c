@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Configuration: the sections of a file become structs; [server] first, since it says where the plugins are. */
+#include "server/config_internal.h"
+
+#include "lib/cleanup.h"
+
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define WORKERS_MAX 256
+
+/* Keys and sections that the design has and this release does not. */
+static const char *const later_server_keys[] = { "state-dir", "api-socket" };
+
+static bool is_later_key(const char *key)
+{
+	for (size_t i = 0; i < sizeof(later_server_keys) / sizeof(later_server_keys[0]); i++)
+		if (strcmp(key, later_server_keys[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Gives every key of a section to one table. */
+static int set_keys(struct options *o, const struct ini_file *file, const struct ini_section *s,
+		    struct graft_error *err)
+{
+	char where[CONFIG_WHERE_MAX];
+	for (size_t i = 0; i < s->nkeys; i++) {
+		ini_where(file, s->keys[i].line, where);
+		if (options_set(o, s->keys[i].name, s->keys[i].value, where, err) != 0)
+			return error_wrap(err, "%s", where);
+	}
+	if (options_finish(o, err) != 0)
+		return error_wrap(err, "%s: [%.100s]", ini_where(file, s->line, where), s->text);
+	return 0;
+}
+
+/* What stands in the section behind its first words; NULL if the section does not begin with them. */
+static const char *behind(const char *text, const char *words)
+{
+	size_t len = strlen(words);
+	if (strncmp(text, words, len) != 0 || (text[len] != '\0' && text[len] != ' '))
+		return NULL;
+	return text[len] == ' ' ? text + len + 1 : text + len;
+}
+
+/* strtoul would take signs and blanks. */
+static int read_workers(struct server_config *server, const char *text, struct graft_error *err)
+{
+	size_t len = strspn(text, "0123456789");
+	if (strcmp(text, "auto") == 0)
+		return 0;
+	if (len > 0 && len <= 3 && text[len] == '\0')
+		server->workers = strtoul(text, NULL, 10);
+	if (server->workers >= 1 && server->workers <= WORKERS_MAX)
+		return 0;
+	error_set(err, EINVAL, "workers = %.100s: must be auto or a whole number from 1 to %d", text, WORKERS_MAX);
+	return error_wrap(err, "%s", options_where(server->options, "workers"));
+}
+
+static int read_instance(const struct server_config *server, struct graft_error *err)
+{
+	if (config_name_good(server->instance))
+		return 0;
+	error_set(err, EINVAL, "instance = %.100s: must be [A-Za-z0-9][A-Za-z0-9_.-]*, at most %d bytes",
+		  server->instance, CONFIG_NAME_MAX);
+	return error_wrap(err, "%s", options_where(server->options, "instance"));
+}
+
+/* The words of all plugins lines, one list. */
+static int read_plugins(struct server_config *server, const struct graft_list *lines, struct graft_error *err)
+{
+	size_t bytes = 1;
+	for (size_t i = 0; i < lines->count; i++)
+		bytes += strlen(lines->items[i]) + 1;
+	auto_free char *all = calloc(1, bytes);
+	if (!all)
+		return config_no_memory(err);
+	char *end = all;
+	for (size_t i = 0; i < lines->count; i++) {
+		end = stpcpy(end, lines->items[i]);
+		*end++ = ' ';
+	}
+	char **words = NULL;
+	size_t n = 0;
+	int res = config_words(all, &words, &n, err);
+	if (res == 0)
+		server->plugins = (struct graft_list){ .items = (const char *const *)words, .count = n };
+	return res;
+}
+
+static int build_server(struct server_config *server, const struct ini_file *file, const struct ini_section *s,
+			struct graft_error *err)
+{
+	char where[CONFIG_WHERE_MAX];
+	server->where = strdup(s->line > 0 ? ini_where(file, s->line, where) : file->name);
+	server->options = options_new(config_server_options, sizeof(struct server_settings));
+	if (!server->options || !server->where)
+		return config_no_memory(err);
+	for (size_t i = 0; i < s->nkeys; i++)
+		if (is_later_key(s->keys[i].name))
+			return error_set(err, EINVAL, "%s: %s: not in this release",
+					 ini_where(file, s->keys[i].line, where), s->keys[i].name);
+	int res = set_keys(server->options, file, s, err);
+	if (res != 0)
+		return res;
+	const struct server_settings *set = options_settings(server->options);
+	server->instance = set->instance;
+	server->log_level = set->log_level;
+	server->sandbox = set->sandbox;
+	server->seccomp = set->seccomp;
+	server->plugin_dir = set->plugin_dir;
+	server->rlimit_nofile = set->rlimit_nofile;
+	res = read_workers(server, set->workers, err);
+	if (res == 0)
+		res = read_instance(server, err);
+	return res == 0 ? read_plugins(server, &set->plugins, err) : res;
+}
+
+static int transport_kind(const char *name, const char *where, const char *section, struct graft_error *err)
+{
+	static const char *const kinds[] = { "vhost-user", "fuse" };
+	const char *extra = behind(name, "vhost-user");
+	char kind[CONFIG_NAME_MAX];
+
+	if (extra && (*extra == '\0' || config_name_good(extra)))
+		return 0;
+	if (extra)
+		return error_set(err, EINVAL,
+				 "%s: [%.100s]: the name behind vhost-user must be [A-Za-z0-9][A-Za-z0-9_.-]*, "
+				 "at most %d bytes",
+				 where, section, CONFIG_NAME_MAX);
+	if (behind(name, "fuse"))
+		return error_set(err, EINVAL, "%s: [%.100s]: this release serves vhost-user only", where, section);
+	snprintf(kind, sizeof(kind), "%.*s", (int)strcspn(name, " "), name);
+	const char *near = options_nearest(kind, kinds, 2);
+	return error_set(err, EINVAL, "%s: [%.100s]: unknown kind of transport; %s%s%s", where, section,
+			 near ? "did you mean '" : "write [transport vhost-user]", near ? near : "", near ? "'?" : "");
+}
+
+static int build_transport(struct transport_config *t, const struct ini_file *file, const struct ini_section *s,
+			   const char *name, struct graft_error *err)
+{
+	char where[CONFIG_WHERE_MAX];
+	ini_where(file, s->line, where);
+	int res = transport_kind(name, where, s->text, err);
+	if (res != 0)
+		return res;
+	t->kind = GRAFT_VHOST_USER;
+	t->name = strdup(name);
+	t->where = strdup(where);
+	t->options = options_new(config_transport_options, sizeof(struct transport_settings));
+	if (!t->name || !t->where || !t->options)
+		return config_no_memory(err);
+	res = set_keys(t->options, file, s, err);
+	if (res != 0)
+		return res;
+	const struct transport_settings *set = options_settings(t->options);
+	t->socket = set->socket;
+	t->fd = set->fd == UINT64_MAX ? -1 : (int32_t)set->fd;
+	t->tag = set->tag;
+	t->queues = (uint32_t)set->queues;
+	t->once = set->once;
+	memcpy(t->flag, set->flag, sizeof(t->flag));
+	return 0;
+}
+
+/* One section that is not [server]. */
+static int build_section(struct config *c, const struct ini_file *file, const struct ini_section *s,
+			 struct plugin_registry *registry, struct graft_error *err)
+{
+	char where[CONFIG_WHERE_MAX];
+	const char *name = behind(s->text, "transport");
+	if (name)
+		return build_transport(&c->transports[c->ntransports++], file, s, name, err);
+	struct mount_config *m = &c->mounts[c->nmounts++];
+	name = behind(s->text, "mount");
+	m->name = strdup(name);
+	m->where = strdup(ini_where(file, s->line, where));
+	if (!m->name || !m->where)
+		return config_no_memory(err);
+	if (!config_name_good(name))
+		return error_set(err, EINVAL,
+				 "%s: [%.100s]: a mount needs a name, [A-Za-z0-9][A-Za-z0-9_.-]*, at most %d bytes",
+				 where, s->text, CONFIG_NAME_MAX);
+	return config_build_mount(m, file, s, registry, err);
+}
+
+/* Refuses sections of no known kind. */
+static int check_sections(const struct ini_file *file, struct graft_error *err)
+{
+	static const char *const kinds[] = { "server", "transport", "mount" };
+	char where[CONFIG_WHERE_MAX], kind[CONFIG_NAME_MAX];
+
+	for (size_t i = 0; i < file->n; i++) {
+		const char *text = file->sections[i].text;
+		ini_where(file, file->sections[i].line, where);
+		if (strcmp(text, "server") == 0 || behind(text, "transport") || behind(text, "mount"))
+			continue;
+		if (behind(text, "server"))
+			return error_set(err, EINVAL, "%s: [%.100s]: [server] takes no name", where, text);
+		snprintf(kind, sizeof(kind), "%.*s", (int)strcspn(text, " "), text);
+		const char *near = options_nearest(kind, kinds, 3);
+		return error_set(err, EINVAL, "%s: unknown section [%.100s]%s%s%s", where, text,
+				 near ? "; did you mean '" : "; known are server, transport and mount",
+				 near ? near : "", near ? "'?" : "");
+	}
+	return 0;
+}
+
+/* Folder of the plugins of the build tree that this program lies in; NULL if it was installed elsewhere. */
+static char *build_tree_plugins(void)
+{
+	char exe[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	if (len <= 0)
+		return NULL;
+	exe[len] = '\0';
+	char *slash = strrchr(exe, '/');
+	auto_free char *dir = NULL;
+	if (!slash || asprintf(&dir, "%.*s/../lib/graftfs/plugins", (int)(slash - exe), exe) < 0) {
+		dir = NULL;
+		return NULL;
+	}
+	return realpath(dir, NULL);
+}
+
+static int make_registry(const struct server_config *server, struct plugin_registry **registry, struct graft_error *err)
+{
+	auto_free char *own = build_tree_plugins();
+	const char *dirs[3] = { NULL };
+	size_t n = 0;
+	if (own)
+		dirs[n++] = own;
+	if (!own || strcmp(own, server->plugin_dir) != 0)
+		dirs[n] = server->plugin_dir;
+	*registry = plugin_registry_new(dirs);
+	return *registry ? 0 : config_no_memory(err);
+}
+
+static int load_plugins(const struct server_config *server, struct plugin_registry *registry, struct graft_error *err)
+{
+	for (size_t i = 0; i < server->plugins.count; i++)
+		if (!plugin_load(registry, server->plugins.items[i], err))
+			return error_wrap(err, "%s: plugins", options_where(server->options, "plugins"));
+	return 0;
+}
+
+int config_build(struct config *c, const struct ini_file *file, struct plugin_registry **registry,
+		 struct graft_error *err)
+{
+	static const struct ini_section no_server = { .line = 0 };
+	const struct ini_section *server = &no_server;
+	int res = check_sections(file, err);
+	if (res != 0)
+		return res;
+	c->file = strndup(file->name, CONFIG_WHERE_MAX);
+	c->transports = calloc(file->n + 1, sizeof(*c->transports));
+	c->mounts = calloc(file->n + 1, sizeof(*c->mounts));
+	if (!c->file || !c->transports || !c->mounts)
+		return config_no_memory(err);
+	for (size_t i = 0; i < file->n; i++)
+		if (strcmp(file->sections[i].text, "server") == 0)
+			server = &file->sections[i];
+	res = build_server(&c->server, file, server, err);
+	if (res == 0)
+		res = make_registry(&c->server, registry, err);
+	if (res == 0)
+		res = load_plugins(&c->server, *registry, err);
+	for (size_t i = 0; res == 0 && i < file->n; i++)
+		if (&file->sections[i] != server)
+			res = build_section(c, file, &file->sections[i], *registry, err);
+	return res;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the configuration: the file as sections and keys, what the option tables fill, and the steps between. */
+#ifndef GRAFT_SERVER_CONFIG_INTERNAL_H
+#define GRAFT_SERVER_CONFIG_INTERNAL_H
+
+#include "server/config.h"
+
+#define CONFIG_NAME_MAX 64           /* bytes of an instance's, transport's, mount's or layer's name */
+#define CONFIG_FILE_MAX (1024 * 1024) /* bytes */
+#define CONFIG_LINE_MAX 8192         /* bytes, with room for line end and NUL */
+#define CONFIG_SECTIONS_MAX 1024
+#define CONFIG_MEMBERS_MAX 16        /* of a stack, the backend included */
+#define CONFIG_WHERE_MAX 600         /* "FILE:LINE" with its NUL */
+#define CONFIG_SOCKET_MAX 107        /* bytes (sun_path without the NUL) */
+#define CONFIG_TAG_MAX 36            /* bytes (virtio 1.2, 5.11.4) */
+
+/* A file taken apart, nothing of it understood yet. */
+struct ini_key {
+	char *name, *value;
+	uint32_t line;
+};
+
+struct ini_section {
+	char *text; /* between the brackets, one blank between words */
+	uint32_t line;
+	struct ini_key *keys;
+	size_t nkeys, room;
+};
+
+struct ini_file {
+	const char *name; /* for messages; borrowed */
+	struct ini_section *sections;
+	size_t n, room;
+};
+
+/* text has len bytes and need not end in NUL. On failure file holds what was read so far; free it in any case. */
+int ini_file_parse(struct ini_file *file, const char *text, size_t len, struct graft_error *err);
+void ini_file_free(struct ini_file *file);
+/* Fills where with "FILE:LINE"; returns it. A long file name is cut. */
+const char *ini_where(const struct ini_file *file, uint32_t line, char where[CONFIG_WHERE_MAX]);
+
+/* Words of enum config_sandbox and enum config_seccomp, NULL-terminated. */
+extern const char *const config_sandboxes[], *const config_seccomps[];
+
+/* What config_server_options, _transport_options and _mount_options fill. */
+struct server_settings {
+	const char *instance, *workers, *plugin_dir;
+	uint32_t log_level, sandbox, seccomp;
+	struct graft_list plugins;
+	uint64_t rlimit_nofile;
+};
+
+struct transport_settings {
+	const char *socket, *tag;
+	uint64_t fd, queues; /* fd: UINT64_MAX if absent */
+	uint32_t flag[CONFIG_KEY_COUNT];
+	bool once;
+};
+
+struct mount_settings {
+	const char *at, *type, *layers; /* layers may be NULL */
+};
+
+/* Blank-separated words of a text. words[n] is NULL. */
+int config_words(const char *text, char ***words, size_t *n, struct graft_error *err);
+void config_words_free(char **words);
+/* [A-Za-z0-9][A-Za-z0-9_.-]{0,63} */
+bool config_name_good(const char *name);
+int config_no_memory(struct graft_error *err);
+
+/* All of config_read_ini behind the reading of the file. */
+struct config *config_read_text(const char *name, const char *text, size_t len, struct plugin_registry **registry,
+				struct graft_error *err);
+/* Sections to structs; plugins are loaded. c is empty before, and holds what was done so far on failure. */
+int config_build(struct config *c, const struct ini_file *file, struct plugin_registry **registry,
+		 struct graft_error *err);
+/* One mount with its stack; m is empty, but its name and where. */
+int config_build_mount(struct mount_config *m, const struct ini_file *file, const struct ini_section *section,
+		       struct plugin_registry *registry, struct graft_error *err);
+/* What concerns several keys or sections at once. */
+int config_check(const struct config *c, struct graft_error *err);
+/* What a legal configuration asks for and this release does not have. */
+int config_check_release(const struct config *c, struct graft_error *err);
+
+#endif

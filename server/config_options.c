@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Option tables of the sections' own keys: [server], [transport vhost-user] and what every [mount] has. */
+#include "server/config_internal.h"
+
+static const char *const log_levels[] = { "error", "warn", "info", "debug", "trace", NULL };
+const char *const config_sandboxes[] = { "namespace", "chroot", "none", NULL };
+const char *const config_seccomps[] = { "kill", "log", "trap", "none", NULL };
+static const char *const flags[] = { "auto", "never", "always", NULL };
+
+#define SERVER(field) .offset = offsetof(struct server_settings, field)
+#define TRANSPORT(field) .offset = offsetof(struct transport_settings, field)
+#define MOUNT(field) .offset = offsetof(struct mount_settings, field)
+#define FLAG(k, index, h) \
+	{ .key = k, .dflt = "auto", .type = GRAFT_OPT_ENUM, TRANSPORT(flag[index]), .choices = flags, .help = h }
+
+const struct graft_opt config_server_options[] = {
+	{ .key = "instance", .dflt = "graftfs", .type = GRAFT_OPT_STRING, SERVER(instance),
+	  .help = "name of this server among others on the host" },
+	{ .key = "log-level", .dflt = "info", .type = GRAFT_OPT_ENUM, SERVER(log_level), .choices = log_levels,
+	  .help = "least important lines that are still written" },
+	{ .key = "sandbox", .dflt = "namespace", .type = GRAFT_OPT_ENUM, SERVER(sandbox), .choices = config_sandboxes,
+	  .help = "what the server locks itself into; this release has none only" },
+	{ .key = "seccomp", .dflt = "kill", .type = GRAFT_OPT_ENUM, SERVER(seccomp), .choices = config_seccomps,
+	  .help = "what happens at a system call that is not on the list; this release has none only" },
+	{ .key = "workers", .dflt = "auto", .type = GRAFT_OPT_STRING, SERVER(workers),
+	  .help = "threads for what may block, auto or 1 to 256" },
+	{ .key = "plugin-dir", .dflt = GRAFT_PLUGIN_DIR, .type = GRAFT_OPT_PATH, SERVER(plugin_dir),
+	  .help = "folder of the plugins, searched after the build tree's own" },
+	{ .key = "plugins", .type = GRAFT_OPT_LIST, SERVER(plugins), .optional = 1,
+	  .help = "plugins to load beside those of the mounts, several to a line" },
+	{ .key = "rlimit-nofile", .dflt = "0", .type = GRAFT_OPT_U64, SERVER(rlimit_nofile), .max = 1073741816,
+	  .help = "limit of open files to set, 0 for the highest allowed" },
+	{ .key = NULL },
+};
+
+const struct graft_opt config_transport_options[] = {
+	{ .key = "socket", .type = GRAFT_OPT_PATH, TRANSPORT(socket), .optional = 1,
+	  .help = "path of the Unix socket to listen on; give this or fd" },
+	{ .key = "fd", .type = GRAFT_OPT_U64, TRANSPORT(fd), .optional = 1, .min = 3, .max = 1073741816,
+	  .help = "inherited descriptor of a listening Unix socket" },
+	{ .key = "tag", .type = GRAFT_OPT_STRING, TRANSPORT(tag), .optional = 1,
+	  .help = "what the guest mounts by, 1 to 36 bytes; leave it out for QEMU, which has its own" },
+	{ .key = "queues", .dflt = "1", .type = GRAFT_OPT_U64, TRANSPORT(queues), .min = 1, .max = 64,
+	  .help = "request queues, each served by a thread of its own" },
+	{ .key = "once", .dflt = "false", .type = GRAFT_OPT_BOOL, TRANSPORT(once),
+	  .help = "end after the first front end has left" },
+	FLAG("writeback", CONFIG_KEY_WRITEBACK, "the guest collects writes in its cache"),
+	FLAG("posix-acl", CONFIG_KEY_POSIX_ACL, "the guest checks POSIX access control lists"),
+	FLAG("security-label", CONFIG_KEY_SECURITY_LABEL, "new files get the guest's security label"),
+	FLAG("killpriv-v2", CONFIG_KEY_KILLPRIV_V2, "the server clears setuid, setgid and capabilities at a write"),
+	FLAG("readdirplus", CONFIG_KEY_READDIRPLUS, "listings bring attributes along"),
+	FLAG("allow-mmap", CONFIG_KEY_ALLOW_MMAP, "files open with direct I/O may be mapped shared"),
+	FLAG("locks", CONFIG_KEY_LOCKS, "the guest's POSIX and BSD locks reach the server"),
+	FLAG("submounts", CONFIG_KEY_SUBMOUNTS, "file systems inside the share show as mounts of their own"),
+	{ .key = NULL },
+};
+
+const struct graft_opt config_mount_options[] = {
+	{ .key = "at", .type = GRAFT_OPT_PATH, MOUNT(at), .help = "where the guest sees it; this release has / only" },
+	{ .key = "type", .type = GRAFT_OPT_STRING, MOUNT(type), .help = "plugin that serves it" },
+	{ .key = "layers", .type = GRAFT_OPT_STRING, MOUNT(layers), .optional = 1,
+	  .help = "layers before it, outermost first: PLUGIN or PLUGIN:NAME; keys of a layer are NAME.KEY" },
+	{ .key = NULL },
+};

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds, opens (libdl) and checks plugin libraries; one registry for the process, filled before the sandbox. */
+#ifndef GRAFT_SERVER_PLUGIN_LOADER_H
+#define GRAFT_SERVER_PLUGIN_LOADER_H
+
+#include "lib/error.h"
+
+#include <graftfs/plugin.h>
+
+struct plugin_registry;
+
+/* A loaded plugin: desc is the library's object copied into this release's struct, what it lacks zeroed. */
+struct plugin {
+	struct graft_plugin desc;
+	const char *path; /* of the library */
+};
+
+/* dirs: searched in order, NULL-terminated, copied; each file is DIR/NAME.so. NULL when out of memory. */
+struct plugin_registry *plugin_registry_new(const char *const *dirs);
+/* Closes all libraries; no instance may be alive. */
+void plugin_registry_free(struct plugin_registry *r);
+
+/*
+ * Loads NAME.so, or returns what is loaded already. The name must be [a-z0-9][a-z0-9-]{0,63}, so it cannot leave the
+ * folders. Refused with one line: not found (the folders are named, and the nearest name that lies there), dlopen's own
+ * error, no graft_plugin_v1, another ABI major, a size below the first release's, a name that differs from the file's,
+ * a kind or thread model that is unknown, a missing create or destroy, a wrong option table, more than 64 plugins. Main
+ * thread only.
+ */
+const struct plugin *plugin_load(struct plugin_registry *r, const char *name, struct graft_error *err);
+
+#endif
