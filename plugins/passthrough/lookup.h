@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Steps of a look-up that creating operations take one by one. */
+#ifndef GRAFT_PASSTHROUGH_LOOKUP_H
+#define GRAFT_PASSTHROUGH_LOOKUP_H
+
+#include "passthrough.h"
+
+/* openat with O_PATH, of one checked name or a name below /proc/self/fd; tries again where nodes can give descriptors
+ * up. fd or -errno. */
+int lookup_open(struct graft_inst *inst, int dirfd, const char *name, int flags);
+/* As pt_lookup_fd, but takes fd, which must be O_PATH, whatever the result. */
+int lookup_take(struct pt_session *s, const struct node_ref *parent, int fd, struct fuse_entry_out *out);
+
+#endif
