@@ -11,6 +11,7 @@
 #define TABLES_MAX    256       /* sessions on one instance */
 #define OWNERS_MAX    (1 << 22) /* descriptor numbers from here on are not kept by nodes */
 #define RESERVE_MAX   64        /* descriptors left for what lives during one request */
+#define LISTING_MAX   32        /* descriptors left for directories when files and nodes have all others */
 #define BATCH         8         /* nodes that give up theirs for one request, where the limit sank */
 #define LOOKUP_STEPS  256       /* descriptors looked at for one look-up */
 #define RELIEVE_STEPS 4096      /* after EMFILE */
@@ -138,7 +139,7 @@ static uint32_t evict(struct graft_inst *inst, uint32_t want, uint32_t steps)
 	return done;
 }
 
-/* What nodes and open files together may hold. */
+/* What nodes, open files and open directories together may hold. */
 static uint64_t usable(const struct graft_inst *inst)
 {
 	uint32_t limit = inst->host->fd_limit(inst->slot);
@@ -147,10 +148,18 @@ static uint64_t usable(const struct graft_inst *inst)
 	return limit - reserve;
 }
 
-/* How many descriptors too many there are if nodes hold that many: 0 or up to BATCH. */
-static uint32_t excess(const struct graft_inst *inst, uint64_t nodes, uint64_t nodes_max)
+/* The same without directories: a guest that ran out of descriptors can still list, and so find out why. */
+static uint64_t usable_for(const struct graft_inst *inst, enum pt_fd_use use)
 {
-	uint64_t max = usable(inst);
+	uint64_t all = usable(inst);
+
+	return use == PT_FD_DIR ? all : all - (all / 16 < LISTING_MAX ? all / 16 : LISTING_MAX);
+}
+
+/* How many descriptors too many there are if nodes hold that many: 0 or up to BATCH. */
+static uint32_t excess(const struct graft_inst *inst, uint64_t nodes, uint64_t nodes_max, enum pt_fd_use use)
+{
+	uint64_t max = usable_for(inst, use);
 	uint64_t files = atomic_load_explicit(&inst->budget->files, memory_order_relaxed);
 	uint64_t over = nodes + files > max ? nodes + files - max : 0;
 
@@ -168,7 +177,7 @@ bool fd_budget_node_take(struct graft_inst *inst, int fd, bool may_evict)
 		return false;
 	for (;;) {
 		uint64_t nodes = atomic_fetch_add_explicit(held, 1, memory_order_relaxed) + 1;
-		uint32_t over = excess(inst, nodes, max);
+		uint32_t over = excess(inst, nodes, max, PT_FD_FILE);
 
 		if (!over)
 			return true;
@@ -221,7 +230,7 @@ void fd_budget_warn(struct graft_inst *inst)
 				inst->host->fd_limit(inst->slot));
 }
 
-int pt_handle_fd_take(struct pt_session *s)
+int pt_handle_fd_take(struct pt_session *s, enum pt_fd_use use)
 {
 	struct graft_inst *inst = s->inst;
 	_Atomic uint64_t *files = &inst->budget->files;
@@ -231,7 +240,7 @@ int pt_handle_fd_take(struct pt_session *s)
 		uint32_t over;
 
 		atomic_fetch_add_explicit(files, 1, memory_order_relaxed);
-		over = excess(inst, nodes, UINT64_MAX);
+		over = excess(inst, nodes, UINT64_MAX, use);
 		if (!over)
 			return 0;
 		atomic_fetch_sub_explicit(files, 1, memory_order_relaxed);

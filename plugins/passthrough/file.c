@@ -125,12 +125,12 @@ static int open_node(const struct graft_req *req, const struct node_ref *ref, in
 int file_open(const struct graft_req *req, const struct node_ref *ref, int flags, bool kill, struct fuse_open_out *out)
 {
 	struct pt_session *s = pt_session(req);
-	int res = pt_handle_fd_take(s);
+	bool list = S_ISDIR(node_type(ref)) && !(flags & O_PATH) && (flags & O_TMPFILE) != O_TMPFILE;
+	int res = pt_handle_fd_take(s, list ? PT_FD_DIR : PT_FD_FILE);
 
 	if (res < 0)
 		return res;
 	int fd = open_node(req, ref, flags, kill);
-	bool list = S_ISDIR(node_type(ref)) && !(flags & O_PATH) && (flags & O_TMPFILE) != O_TMPFILE;
 	res = fd < 0 ? fd : adopt_fd(s, req->node, fd, flags, list, out);
 	if (res < 0)
 		give_back(s, fd);
@@ -217,7 +217,7 @@ static int create_new(const struct graft_req *req, const struct node_ref *parent
 	struct pt_session *s = pt_session(req);
 	struct pt_creds creds;
 
-	int res = pt_handle_fd_take(s);
+	int res = pt_handle_fd_take(s, PT_FD_FILE);
 	if (res < 0)
 		return res;
 	int fd = -1;
@@ -277,7 +277,7 @@ static int open_found(const struct graft_req *req, const struct node_ref *ref, i
 	/* The guest opens links, pipes and devices itself; with ESTALE it looks the name up anew and does. */
 	if (!S_ISREG(node_type(ref)))
 		return -ESTALE;
-	int res = pt_handle_fd_take(s);
+	int res = pt_handle_fd_take(s, PT_FD_FILE);
 	if (res < 0)
 		return res;
 	int fd = reopen_as_caller(req, ref, flags);
@@ -376,7 +376,7 @@ int pt_op_tmpfile(struct graft_inst *inst, struct graft_req *req)
 	int res = node_get(s, req->node, &parent);
 	if (res < 0)
 		return res;
-	res = pt_handle_fd_take(s);
+	res = pt_handle_fd_take(s, PT_FD_FILE);
 	if (res == 0) {
 		int fd = open_tmpfile(req, &parent, flags, in->mode);
 		res = fd < 0 ? fd : adopt_new(req, &parent, fd, flags);

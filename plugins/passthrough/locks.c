@@ -166,7 +166,7 @@ static int owner_make(struct lock_table *t, uint64_t node, uint64_t owner, struc
 	*out = owner_get(t, node, owner);
 	if (*out)
 		return 0;
-	if (pt_handle_fd_take(s) < 0)
+	if (pt_handle_fd_take(s, PT_FD_FILE) < 0)
 		return -ENOLCK;
 	struct lock_owner *made = calloc(1, sizeof(*made));
 	int fd = made ? open_for_locks(s, node) : -ENOMEM;

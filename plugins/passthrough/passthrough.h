@@ -79,8 +79,11 @@ static inline bool pt_flag(const struct graft_req *req, uint64_t flag)
 
 /* Descriptor budget (fd_budget.c), shared by nodes and handles of one instance; against host->fd_limit. */
 
-/* Room for an open file or directory: evicts node descriptors if need be. 0 or -ENFILE. */
-int pt_handle_fd_take(struct pt_session *s);
+enum pt_fd_use { PT_FD_FILE, PT_FD_DIR };
+
+/* Room for an open file or directory: evicts node descriptors if need be. The last few are for directories only. 0 or
+ * -ENFILE. */
+int pt_handle_fd_take(struct pt_session *s, enum pt_fd_use use);
 void pt_handle_fd_give(struct pt_session *s);
 /* After EMFILE or ENFILE from the system: closes some descriptors of nodes. True if trying once more makes sense.
  * node_open, node_get and pt_lookup do so themselves. Keeps errno. */

@@ -392,7 +392,12 @@ static void test_files_take_from_nodes(void **state)
 	for (int i = 0; i < 40; i++)
 		assert_int_equal(look(f, i, &out), 0);
 	assert_int_equal(fake_metric(f->fake, "node-descriptors"), 40);
-	while ((res = pt_handle_fd_take(f->s)) == 0)
+	while ((res = pt_handle_fd_take(f->s, PT_FD_FILE)) == 0)
+		taken++;
+	assert_int_equal(res, -ENFILE);
+	assert_int_equal(taken, 53);
+	/* What is left is for listings. */
+	while ((res = pt_handle_fd_take(f->s, PT_FD_DIR)) == 0)
 		taken++;
 	assert_int_equal(res, -ENFILE);
 	assert_int_equal(taken, 56);
@@ -401,7 +406,7 @@ static void test_files_take_from_nodes(void **state)
 	assert_int_equal(look(f, 0, &out), 0);
 	while (taken--)
 		pt_handle_fd_give(f->s);
-	assert_int_equal(pt_handle_fd_take(f->s), 0);
+	assert_int_equal(pt_handle_fd_take(f->s, PT_FD_FILE), 0);
 	pt_handle_fd_give(f->s);
 }
 
@@ -560,7 +565,7 @@ static void test_sessions_share_budget(void **state)
 	for (int i = 0; i < FILES; i++)
 		assert_int_equal(look(f, i, &out), 0);
 	for (int i = 0; i < 50; i++)
-		assert_int_equal(pt_handle_fd_take(second), 0);
+		assert_int_equal(pt_handle_fd_take(second, PT_FD_FILE), 0);
 	for (int i = 0; i < 50; i++)
 		pt_handle_fd_give(second);
 	graft_plugin_v1.session_close(f->inst, second);

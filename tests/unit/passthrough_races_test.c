@@ -93,7 +93,7 @@ static void *work(void *arg)
 			use(w, (uint64_t)(next(w) % 64) << 32 | next(w) % 64, 0);
 			pt_forget(w->f->s, (uint64_t)(next(w) % 512) << 32 | next(w) % 64, 1 + next(w) % 2);
 		}
-		if (round % 16 == 0 && pt_handle_fd_take(w->f->s) == 0)
+		if (round % 16 == 0 && pt_handle_fd_take(w->f->s, PT_FD_FILE) == 0)
 			pt_handle_fd_give(w->f->s);
 	}
 	for (size_t i = 0; i < 8; i++) {
