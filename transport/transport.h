@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server sees of a transport, and what a transport sees of the server: bytes and completions, nothing of FUSE. */
+#ifndef GRAFT_TRANSPORT_TRANSPORT_H
+#define GRAFT_TRANSPORT_TRANSPORT_H
+
+#include "lib/error.h"
+
+#include <graftfs/plugin.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define TRANSPORT_MAX_IOV 1024 /* elements in either list of a request (IOV_MAX) */
+
+struct transport;
+struct transport_queue; /* the queue that owns a request; private to the transport */
+
+/*
+ * One request. Owned by the transport, taken from a pool of its queue, so serving allocates nothing. The lists point into the
+ * client's memory, which stays mapped until the request is finished: on the queue thread by the queue's own hold on the
+ * memory map, after transport_request_pin by a counted reference.
+ */
+struct transport_request {
+	struct transport_queue *queue;
+	const struct iovec *in;  /* readable: what the client sent */
+	const struct iovec *out; /* writable: room for the reply */
+	uint32_t nin, nout;      /* at most TRANSPORT_MAX_IOV each */
+	uint64_t in_len, out_len;
+	uint64_t used; /* bytes written to out: set by serve before it returns false */
+	void *priv;    /* request_size bytes of the client's, 64-byte aligned, not zeroed between requests */
+};
+
+/* What a transport calls. Implemented once, by server/fuse; tests implement it too. conn is what connect returned. */
+struct transport_client {
+	size_t request_size; /* bytes of transport_request.priv */
+	/* Called once for each priv when it is allocated and before it is freed; may be NULL. */
+	void (*request_init)(void *priv);
+	void (*request_fini)(void *priv);
+	/* A client of this transport arrived or left. Never while requests are in flight. connect: NULL refuses. */
+	void *(*connect)(void *user, struct transport *t);
+	void (*disconnect)(void *conn);
+	/* The device was reset: the session ends, the connection goes on. No requests are in flight. */
+	void (*reset)(void *conn);
+	/* Serves a request on its queue's thread. Returns false: done, used is set. Returns true: it went ASYNC after
+	 * transport_request_pin, and transport_complete follows from any thread, perhaps already has. */
+	bool (*serve)(void *conn, struct transport_request *req);
+	/* Asks that what is in flight be ended soon (GET_VRING_BASE, reset, disconnect); any thread; returns at once. */
+	void (*cancel)(void *conn);
+};
+
+/* Before a request goes ASYNC, on its queue's thread: takes counted references on what the queue thread protects. */
+void transport_request_pin(struct transport_request *req);
+/* Ends a pinned request from any thread, once; used as above. The owning queue's thread writes the used ring. */
+void transport_complete(struct transport_request *req, uint64_t used);
+
+/* Operations of a kind of transport. */
+struct transport_ops {
+	enum graft_transport kind;
+	/* Starts threads and takes clients. 0 or -errno with err. */
+	int (*start)(struct transport *t, struct graft_error *err);
+	/* Asks for an orderly end; any thread, async-signal-safe not required; returns at once. */
+	void (*stop)(struct transport *t);
+	/* Waits for the end. 0, or -errno if it ended for a fault. */
+	int (*join)(struct transport *t);
+	void (*free)(struct transport *t);
+};
+
+/* Base of each transport: first member of its own struct. */
+struct transport {
+	const struct transport_ops *ops;
+	const struct transport_client *client;
+	void *user; /* for client->connect */
+	char name[64]; /* of its section, for the log */
+	/* Called from a thread of the transport when it ended by itself (once = true, or a fault); set before start. */
+	void (*ended)(struct transport *t, void *user);
+	void *ended_user;
+};
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The socket a front end connects to. */
+#include "transport/vhost_user_listener.h"
+
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BACKLOG 16 /* further front ends wait here until the present one has left */
+
+static int open_parent(struct vhost_user_listener *l, const char *path, struct graft_error *err)
+{
+	char parent[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+
+	strcpy(l->name, slash ? slash + 1 : path);
+	if (!l->name[0] || !strcmp(l->name, ".") || !strcmp(l->name, ".."))
+		return error_set(err, EINVAL, "%s is not the name of a socket", path);
+	strcpy(parent, slash ? "/" : ".");
+	if (len) {
+		memcpy(parent, path, len);
+		parent[len] = '\0';
+	}
+	l->dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (l->dir < 0)
+		return error_set(err, errno, "cannot listen on %s: %s: %s", path, parent, strerror(errno));
+	return 0;
+}
+
+/*
+ * Does a process hold the socket at this address? A datagram socket cannot connect to a stream socket that lives
+ * (EPROTOTYPE), and is told so without the other side seeing a connection; to a dead one nobody can (ECONNREFUSED).
+ */
+static bool is_stale(const struct sockaddr_un *addr)
+{
+	auto_close int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return probe >= 0 && connect(probe, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED;
+}
+
+/* Makes room at the path, or says why not. */
+static int clear_path(struct vhost_user_listener *l, const struct sockaddr_un *addr, struct graft_error *err)
+{
+	struct stat st;
+
+	if (fstatat(l->dir, l->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : error_set(err, errno, "%s: %s", addr->sun_path, strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return error_set(err, EEXIST, "%s exists and is not a socket: remove it or choose another path",
+				 addr->sun_path);
+	if (!is_stale(addr))
+		return error_set(err, EADDRINUSE, "%s is in use by a running process", addr->sun_path);
+	if (unlinkat(l->dir, l->name, 0) < 0 && errno != ENOENT)
+		return error_set(err, errno, "cannot remove the stale socket %s: %s", addr->sun_path, strerror(errno));
+	return 0;
+}
+
+static int bind_socket(struct vhost_user_listener *l, const struct sockaddr_un *addr, struct graft_error *err)
+{
+	struct stat st;
+	mode_t mask;
+	int rc;
+
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd < 0)
+		return error_set(err, errno, "cannot make a socket: %s", strerror(errno));
+	/* The file must never be open to others, not even until a chmod. */
+	mask = umask(077);
+	rc = bind(l->fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ? errno : 0;
+	umask(mask);
+	if (rc)
+		return error_set(err, rc, "cannot listen on %s: %s", addr->sun_path, strerror(rc));
+	if (fstatat(l->dir, l->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		l->dev = st.st_dev;
+		l->ino = st.st_ino;
+	}
+	if (listen(l->fd, BACKLOG) < 0)
+		return error_set(err, errno, "cannot listen on %s: %s", addr->sun_path, strerror(errno));
+	return 0;
+}
+
+int vhost_user_listener_open(struct vhost_user_listener *l, const char *path, struct graft_error *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int rc;
+
+	memset(l, 0, sizeof(*l));
+	l->fd = l->dir = -1;
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return error_set(err, ENAMETOOLONG, "socket path of %zu bytes, at most %zu are possible: %s",
+				 strlen(path), sizeof(addr.sun_path) - 1, path);
+	strcpy(addr.sun_path, path);
+	rc = open_parent(l, path, err);
+	if (rc == 0)
+		rc = clear_path(l, &addr, err);
+	if (rc == 0)
+		rc = bind_socket(l, &addr, err);
+	if (rc < 0)
+		vhost_user_listener_close(l);
+	return rc;
+}
+
+static int option(int fd, int name)
+{
+	socklen_t len = sizeof(int);
+	int value = -1;
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -1 : value;
+}
+
+int vhost_user_listener_adopt(struct vhost_user_listener *l, int fd, struct graft_error *err)
+{
+	struct stat st;
+
+	memset(l, 0, sizeof(*l));
+	l->fd = l->dir = -1;
+	if (fstat(fd, &st) < 0)
+		return error_set(err, errno, "descriptor %d: %s", fd, strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return error_set(err, ENOTSOCK, "descriptor %d is not a socket", fd);
+	if (option(fd, SO_DOMAIN) != AF_UNIX || option(fd, SO_TYPE) != SOCK_STREAM)
+		return error_set(err, EINVAL, "descriptor %d is not a unix stream socket", fd);
+	if (option(fd, SO_ACCEPTCONN) != 1)
+		return error_set(err, EINVAL, "descriptor %d is a socket that does not listen", fd);
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		return error_set(err, errno, "descriptor %d: %s", fd, strerror(errno));
+	l->fd = fd;
+	return 0;
+}
+
+int vhost_user_listener_accept(struct vhost_user_listener *l)
+{
+	int sock = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	return sock < 0 ? -errno : sock;
+}
+
+void vhost_user_listener_close(struct vhost_user_listener *l)
+{
+	struct stat st;
+
+	if (l->dir >= 0 && l->ino && fstatat(l->dir, l->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == l->dev &&
+	    st.st_ino == l->ino)
+		unlinkat(l->dir, l->name, 0);
+	if (l->fd >= 0)
+		close(l->fd);
+	if (l->dir >= 0)
+		close(l->dir);
+	l->fd = l->dir = -1;
+}

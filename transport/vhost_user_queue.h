@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One queue of the device: a thread that alone owns its ring, and the commands the control thread gives it. */
+#ifndef GRAFT_TRANSPORT_VHOST_USER_QUEUE_H
+#define GRAFT_TRANSPORT_VHOST_USER_QUEUE_H
+
+#include "transport/transport.h"
+#include "transport/vring.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VHOST_USER_QUEUE_BATCH 32     /* chains served before other work is looked at */
+#define VHOST_USER_QUEUE_INFLIGHT 256 /* requests that may be ASYNC at once; less than REQUEST_POOL_MAX */
+
+/* What all queues share. The queue takes references of its own on mem and log; log_fd stays open until the next set. */
+struct vhost_user_queue_env {
+	struct guest_memory *mem; /* or NULL */
+	struct dirty_log *log;    /* NULL: nothing is logged */
+	int log_fd;               /* signalled after marking, or -1 */
+	void *conn;               /* for client->serve */
+};
+
+enum vhost_user_queue_fd { VHOST_USER_KICK, VHOST_USER_CALL, VHOST_USER_ERR };
+
+/* Makes queue number index (0: hiprio) and its thread. client and object (for the log) are borrowed. NULL with err. */
+struct transport_queue *vhost_user_queue_new(const struct transport_client *client, const char *object, uint32_t index,
+					     struct graft_error *err);
+/* Stops the thread; the ring must be stopped. NULL is fine. */
+void vhost_user_queue_free(struct transport_queue *q);
+
+/*
+ * Commands: called by the control thread only. Each runs on the queue's thread between two batches, and returns when it
+ * is done there; what is queued in the ring is looked at again after each.
+ */
+
+/* A ring that runs goes on in the new memory; where it is not mapped there, it rests until it is. */
+void vhost_user_queue_set_env(struct transport_queue *q, const struct vhost_user_queue_env *env);
+/* Takes fd; -1: none. KICK without one: the ring is polled. -errno: fd cannot be waited for (and is closed). */
+int vhost_user_queue_set_fd(struct transport_queue *q, enum vhost_user_queue_fd which, int fd);
+void vhost_user_queue_set_enabled(struct transport_queue *q, bool enabled);
+/* As vring_init; the ring runs then, and is served while enabled. */
+int vhost_user_queue_start(struct transport_queue *q, const struct vring_config *config, struct graft_error *err);
+/* Other addresses for a ring that runs, as vring_remap. */
+int vhost_user_queue_move(struct transport_queue *q, const struct vring_addresses *addr, struct graft_error *err);
+/* Takes no more chains. Returns the number of requests in flight. */
+uint32_t vhost_user_queue_halt(struct transport_queue *q);
+/* Waits until nothing is in flight in a halted queue. False: not within timeout_ms. */
+bool vhost_user_queue_wait(struct transport_queue *q, int timeout_ms);
+/* Stops a halted ring with nothing in flight and returns its position. Nothing of the guest's is touched after. */
+uint32_t vhost_user_queue_stop(struct transport_queue *q);
+
+#endif
