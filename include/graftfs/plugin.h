@@ -194,13 +194,16 @@ struct graft_host {
 	int (*next)(struct graft_req *, graft_up *up, void *cookie);
 	/* A request of the plugin's own, filled in a zeroed graft_req from alloc (opcode, node, in, name, out ...; ids,
 	 * groups and session are taken from the parent). to NULL: the members below the caller; otherwise that mount's
-	 * whole stack. At most 4 deep (-ELOOP). up gets the PARENT and the child's result; returns like next. */
+	 * whole stack. At most 4 deep (-ELOOP). up gets the PARENT and the child's result, or why there was no
+	 * child; returns like next. child must be the start of what alloc returned. */
 	int (*sub)(struct graft_req *parent, struct graft_req *child, struct graft_slot *to, graft_up *up, void *cookie);
-	/* Ends a request that returned GRAFT_ASYNC; res is 0 or -errno. The request is gone afterwards. */
+	/* Ends a request that returned GRAFT_ASYNC; res is 0 or -errno. The request is gone afterwards. GRAFT_ASYNC is only
+	 * right after cancel, defer or io was called in the operation: they make the request safe for other threads. */
 	void (*complete)(struct graft_req *, int res);
-	/* Before returning GRAFT_ASYNC: names a function to call, at most once and from any thread, when the client wants
-	 * the request ended (INTERRUPT, reset). req stays valid during that call even if it completes meanwhile; the plugin
-	 * finds out under its own lock whether the work is still waiting, and if so completes it with -EINTR. */
+	/* Before returning GRAFT_ASYNC: names a function to call, at most once and from any thread (a serial plugin's
+	 * strand), when the client wants the request ended (INTERRUPT, reset); never before what named it has returned.
+	 * req stays valid during that call even if it completes meanwhile; the plugin finds out under its own lock whether
+	 * the work is still waiting, and if so completes it with -EINTR. */
 	void (*cancel)(struct graft_req *, void (*fn)(struct graft_inst *, struct graft_req *));
 	/* Runs fn on a worker, where it may block; fn returns like an operation. Returns GRAFT_ASYNC, or -EAGAIN when the
 	 * workers' bounded queue is full. */

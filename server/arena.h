@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A request's private memory: an embedded block that the hot path never leaves, and heap blocks behind it. */
+#ifndef GRAFT_SERVER_ARENA_H
+#define GRAFT_SERVER_ARENA_H
+
+#include <stddef.h>
+
+#define ARENA_EMBEDDED 4096 /* bytes: names of any length and the iovecs of 256 pages */
+
+struct arena_block;
+
+/* One thread at a time: whoever runs the request. */
+struct arena {
+	size_t used;                /* bytes of the present block (the embedded one where blocks is NULL) */
+	struct arena_block *blocks; /* newest first */
+	_Alignas(16) unsigned char embedded[ARENA_EMBEDDED];
+};
+
+void arena_init(struct arena *a);
+/* 16-byte aligned, not zeroed; NULL when out of memory. The caller bounds bytes. */
+void *arena_alloc(struct arena *a, size_t bytes);
+/* Frees everything that was allocated. */
+void arena_reset(struct arena *a);
+
+#endif

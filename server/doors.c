@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The running transports of a configuration. */
+#include "server/doors.h"
+
+#include "lib/cleanup.h"
+#include "server/fuse/conn.h"
+#include "server/fuse/serve.h"
+#include "transport/vhost_user.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+
+struct door {
+	struct fuse_door fuse;
+	struct transport *transport;
+	bool started;
+};
+
+struct doors {
+	int ended_fd;
+	_Atomic uint32_t left; /* transports that have not ended */
+	uint32_t n;
+	struct door door[];
+};
+
+/* A transport's thread. */
+static void one_ended(struct transport *t, void *user)
+{
+	struct doors *d = user;
+
+	(void)t;
+	if (atomic_fetch_sub_explicit(&d->left, 1, memory_order_acq_rel) == 1)
+		eventfd_write(d->ended_fd, 1);
+}
+
+static int make(struct doors *d, struct door *door, const struct transport_config *c, struct server *server,
+		struct graft_error *err)
+{
+	struct vhost_user_config config = {
+		.name = c->name,
+		.socket = c->socket,
+		.fd = c->fd,
+		.tag = c->tag,
+		.queues = c->queues,
+		.once = c->once,
+	};
+
+	door->fuse = (struct fuse_door){ .server = server, .name = c->name, .keys = c->flag };
+	door->transport = vhost_user_new(&config, &fuse_client, &door->fuse, err);
+	if (!door->transport)
+		return error_wrap(err, "[transport %s]", c->name);
+	door->transport->ended = one_ended;
+	door->transport->ended_user = d;
+	d->n++;
+	return 0;
+}
+
+struct doors *doors_new(const struct config *config, struct server *server, struct graft_error *err)
+{
+	struct doors *d = calloc(1, sizeof(*d) + config->ntransports * sizeof(d->door[0]));
+
+	if (!d) {
+		error_set(err, ENOMEM, "no memory for the transports");
+		return NULL;
+	}
+	atomic_init(&d->left, config->ntransports);
+	d->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int res = d->ended_fd < 0 ? error_set(err, errno, "making an eventfd") : 0;
+	for (uint32_t i = 0; i < config->ntransports && !res; i++)
+		res = make(d, &d->door[i], &config->transports[i], server, err);
+	if (!res)
+		return d;
+	doors_free(d);
+	return NULL;
+}
+
+int doors_start(struct doors *d, struct graft_error *err)
+{
+	for (uint32_t i = 0; i < d->n; i++) {
+		struct transport *t = d->door[i].transport;
+
+		if (t->ops->start(t, err))
+			return error_wrap(err, "[transport %s]", d->door[i].fuse.name);
+		d->door[i].started = true;
+	}
+	return 0;
+}
+
+int doors_ended_fd(const struct doors *d)
+{
+	return d->ended_fd;
+}
+
+static int end(struct door *door)
+{
+	struct transport *t = door->transport;
+	int res = door->started ? t->ops->join(t) : 0;
+
+	t->ops->free(t);
+	return res;
+}
+
+int doors_free(struct doors *d)
+{
+	int res = 0;
+
+	if (!d)
+		return 0;
+	for (uint32_t i = 0; i < d->n; i++) {
+		if (d->door[i].started)
+			d->door[i].transport->ops->stop(d->door[i].transport);
+	}
+	for (uint32_t i = 0; i < d->n; i++) {
+		int one = end(&d->door[i]);
+
+		res = res ? res : one;
+	}
+	cleanup_close(&d->ended_fd);
+	free(d);
+	return res;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The running transports of a configuration: made, started, and ended together. */
+#ifndef GRAFT_SERVER_DOORS_H
+#define GRAFT_SERVER_DOORS_H
+
+#include "lib/error.h"
+#include "server/config.h"
+#include "server/server.h"
+
+struct doors;
+
+/* Makes every transport: sockets are bound, nobody is served. NULL with err. The server and config are borrowed. */
+struct doors *doors_new(const struct config *config, struct server *server, struct graft_error *err);
+/* 0 or -errno with err; some may run then, doors_free ends them. */
+int doors_start(struct doors *d, struct graft_error *err);
+/* Readable (an eventfd) once every transport has ended by itself. */
+int doors_ended_fd(const struct doors *d);
+/* Stops, waits for and frees all. 0, or -errno if one of them ended for a fault. NULL is fine. */
+int doors_free(struct doors *d);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests that the server answers itself. INIT and DESTROY call plugins, so they run on a worker, in their order. */
+#include "server/fuse/control.h"
+
+#include "server/fuse/decode.h"
+#include "server/fuse/init.h"
+
+#include "lib/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+/* A session for the client, open in every mount, as *out of INIT says. */
+static int open_session(struct fuse_conn *c, const struct fuse_init_out *out, uint64_t flags)
+{
+	struct graft_session pub = {
+		.size = sizeof(pub),
+		.minor = out->minor,
+		.id = atomic_fetch_add_explicit(&c->server->sessions, 1, memory_order_relaxed) + 1,
+		.flags = flags,
+		.max_write = out->max_write,
+		.transport = c->kind,
+	};
+	struct session *s;
+	int res = session_open(&c->server->mounts, &pub, &s);
+
+	if (res)
+		return res;
+	log_dbg(c->door->name, "session %" PRIu64 ": FUSE 7.%u, flags 0x%" PRIx64, pub.id, pub.minor, flags);
+	conn_publish(c, s);
+	return 0;
+}
+
+/* Every INIT ends the session before it, also one that is refused. */
+static int run_init(struct request *r)
+{
+	struct fuse_conn *c = r->conn;
+	const struct mount_table *mounts = &c->server->mounts;
+	struct init_policy policy = { mounts->can, mounts->want, mounts->need, c->door->keys };
+	struct fuse_init_out *out = (void *)r->out;
+	struct graft_error err = { 0 };
+	uint64_t flags;
+
+	conn_retire(c);
+	int res = init_negotiate((const void *)r->in, &policy, out, &flags, &err);
+	if (res == 1)
+		return 0;
+	if (!res)
+		res = open_session(c, out, flags);
+	if (!err.code && res)
+		error_set(&err, -res, "INIT failed: no session could be opened");
+	if (res)
+		log_warn(c->door->name, "%s", err.text);
+	return res;
+}
+
+static void control_run(struct work *w)
+{
+	struct request *r = (struct request *)((char *)w - offsetof(struct request, call.work));
+	int res = 0;
+
+	async_enter(&r->async);
+	if (r->header.opcode == FUSE_INIT)
+		res = run_init(r);
+	else
+		conn_retire(r->conn);
+	async_exit(&r->async, res);
+}
+
+static int post_control(struct request *r)
+{
+	request_pin(r);
+	r->call.work.fn = control_run;
+	strand_post(&r->conn->control, &r->call.work);
+	return GRAFT_ASYNC;
+}
+
+int control_serve(struct request *r)
+{
+	const struct fuse_interrupt_in *interrupt = (const void *)r->in;
+	uint32_t opcode = r->header.opcode;
+
+	if (opcode != FUSE_INIT && opcode != FUSE_DESTROY && opcode != FUSE_INTERRUPT)
+		return r->op->absent;
+	int res = decode_body(r, NULL);
+	if (res)
+		return res;
+	if (opcode != FUSE_INTERRUPT)
+		return post_control(r);
+	async_interrupt(&r->conn->async, interrupt->unique);
+	return 0;
+}

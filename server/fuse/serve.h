@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server as its transports see it: struct transport_client, one table for all. */
+#ifndef GRAFT_SERVER_FUSE_SERVE_H
+#define GRAFT_SERVER_FUSE_SERVE_H
+
+#include "transport/transport.h"
+
+/* transport.user must be a struct fuse_door (conn.h) that outlives the transport. */
+extern const struct transport_client fuse_client;
+
+#endif

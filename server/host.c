@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The services that plugins get: those with a module of their own, and the small ones. */
+#include "server/host.h"
+
+#include "server/fuse/reply.h"
+#include "server/request.h"
+#include "server/server.h"
+#include "server/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+static void host_log(struct graft_slot *slot, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int host_fail(struct graft_error *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static void host_log(struct graft_slot *slot, int level, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (level < GRAFT_LOG_INFO)
+		log_vlimited(&slot->limit, level, slot->name, fmt, ap);
+	else
+		log_vmsg(level, slot->name, fmt, ap);
+	va_end(ap);
+}
+
+static int host_fail(struct graft_error *err, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	int res = error_vset(err, code, fmt, ap);
+	va_end(ap);
+	return res;
+}
+
+static void *host_alloc(struct graft_req *req, size_t bytes)
+{
+	return request_alloc(request_head(req)->call->root, bytes);
+}
+
+static int host_open(struct graft_slot *slot, const char *path, int flags, struct graft_error *err)
+{
+	if (!slot->creating)
+		return error_set(err, EPERM, "%s: files of the host are opened in create only", path);
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
+	int code = errno;
+	return error_set(err, code, "%s: %s", path, strerror(code));
+}
+
+static uint32_t host_fd_limit(struct graft_slot *slot)
+{
+	uint32_t n = atomic_load_explicit(&slot->server->instances, memory_order_relaxed);
+
+	return slot->server->fd_budget / (n ? n : 1);
+}
+
+/* virtio-fs has no way to tell the client; /dev/fuse comes with its own transport. */
+static int host_invalidate(struct graft_slot *slot, uint64_t node, const char *name)
+{
+	(void)slot;
+	(void)node;
+	(void)name;
+	return -ENOTSUP;
+}
+
+static int host_metric(struct graft_slot *slot, const char *name, const char *unit, const uint64_t *counter)
+{
+	return metrics_add(slot->server->metrics, slot->name, name, unit, counter);
+}
+
+const struct graft_host host_services = {
+	.size = sizeof(struct graft_host),
+	.abi_major = GRAFT_ABI_MAJOR,
+	.abi_minor = GRAFT_ABI_MINOR,
+	.log = host_log,
+	.fail = host_fail,
+	.alloc = host_alloc,
+	.next = stack_next,
+	.sub = stack_sub,
+	.complete = stack_complete,
+	.cancel = stack_cancel,
+	.defer = stack_defer,
+	.io = stack_io,
+	.open = host_open,
+	.fd_limit = host_fd_limit,
+	.dirent = reply_dirent,
+	.put = reply_put,
+	.invalidate = host_invalidate,
+	.metric = host_metric,
+	.state_put = state_put,
+	.state_get = state_get,
+};

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A request of a client: its memory and its pinning. */
+#include "server/request.h"
+
+#include <string.h>
+
+void *request_alloc(struct request *r, size_t bytes)
+{
+	struct request_head *head;
+
+	if (bytes > r->alloc_left)
+		return NULL;
+	head = arena_alloc(&r->arena, sizeof(*head) + bytes);
+	if (!head)
+		return NULL;
+	r->alloc_left -= bytes;
+	memset(head, 0, sizeof(*head) + bytes);
+	head->bytes = bytes;
+	return head + 1;
+}
+
+void request_pin(struct request *r)
+{
+	if (r->async.pinned)
+		return;
+	transport_request_pin(r->transport);
+	async_pin(&r->async);
+}

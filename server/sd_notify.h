@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The service manager's readiness protocol, sd_notify(3), without its library. */
+#ifndef GRAFT_SERVER_SD_NOTIFY_H
+#define GRAFT_SERVER_SD_NOTIFY_H
+
+/* Sends state ("READY=1") to the socket that NOTIFY_SOCKET names. 0, also where there is none, or -errno. */
+int sd_notify_send(const char *state);
+
+#endif

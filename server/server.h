@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all parts of a running server share. One for the process; tests make their own. */
+#ifndef GRAFT_SERVER_SERVER_H
+#define GRAFT_SERVER_SERVER_H
+
+#include "server/config.h"
+#include "server/metrics.h"
+#include "server/mount_table.h"
+#include "server/workers.h"
+
+#define SERVER_WORK_BOUND 4096 /* deferred work that may wait; beyond it defer says -EAGAIN */
+
+struct server {
+	struct workers *workers;
+	struct metrics *metrics;
+	struct strand serial_plugins; /* every mount with a member that is serial for its plugin */
+	struct mount_table mounts;
+	_Atomic uint32_t instances; /* plugin instances alive */
+	_Atomic uint64_t sessions;  /* number of the last session */
+	uint32_t fd_budget;         /* descriptors that plugins may share */
+	bool membarrier;            /* light barriers need no instruction, see barrier.h */
+};
+
+/* threads: of the workers, 0: auto. nofile: descriptors the process may have. NULL when out of memory, with err. */
+struct server *server_new(uint32_t threads, uint64_t nofile, struct graft_error *err);
+/* Creates a mount and adds it. 0 or -errno with err. */
+int server_mount(struct server *s, const struct mount_config *config, struct graft_error *err);
+/* Workers, then the mounts. 0 or -errno with err. */
+int server_start(struct server *s, struct graft_error *err);
+/* Quiesces, stops and frees; no transport may be alive. NULL is fine. */
+void server_free(struct server *s);
+
+#endif

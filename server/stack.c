@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way of a request through a mount's members. After GRAFT_ASYNC nothing here touches the request. */
+#include "server/stack.h"
+
+#include "server/fallback.h"
+#include "server/io.h"
+#include "server/request.h"
+#include "server/server.h"
+
+#include <errno.h>
+
+static struct stack_call *call_of(struct graft_req *req)
+{
+	return request_head(req)->call;
+}
+
+static int valid_result(int res)
+{
+	return res > 0 || res < -4095 ? -EIO : res;
+}
+
+bool stack_push(struct stack_call *call, uint8_t member, graft_up *up, void *cookie)
+{
+	if (call->nframes >= call->mount->nmembers + 1u)
+		return false;
+	call->frames[call->nframes++] = (struct stack_frame){ up, cookie, member };
+	return true;
+}
+
+void stack_return_to(struct stack_call *call, uint8_t member)
+{
+	call->cur = member;
+	call->req->state = call->states[member];
+}
+
+int stack_descend(struct stack_call *call, uint32_t from)
+{
+	struct mount *m = call->mount;
+	struct graft_req *req = call->req;
+	struct mount_route route = m->routes[from][req->opcode];
+
+	if (route.opcode != req->opcode)
+		return fallback_run(call, from, route.opcode);
+	if (route.member == MOUNT_ABSENT)
+		return fallback_absent(req);
+	struct mount_member *member = &m->members[route.member];
+	stack_return_to(call, route.member);
+	return member->desc->ops[req->opcode](member->inst, req);
+}
+
+/* The same on the way back, when what is below has ended: what it named for cancel has ended too. */
+static void back_to(struct stack_call *call, uint8_t member)
+{
+	stack_return_to(call, member);
+	if (call->root->async.pinned)
+		async_keep_cancel(&call->root->async, stack_member(call)->inst);
+}
+
+int stack_next(struct graft_req *req, graft_up *up, void *cookie)
+{
+	struct stack_call *call = call_of(req);
+	uint8_t me = call->cur;
+
+	if (up && !stack_push(call, me, up, cookie))
+		return up(stack_member(call)->inst, req, -EIO, cookie);
+	int res = stack_descend(call, me + 1u);
+	if (res == GRAFT_ASYNC)
+		return res;
+	back_to(call, me);
+	if (!up)
+		return res;
+	call->nframes--;
+	return up(stack_member(call)->inst, req, res, cookie);
+}
+
+/* A thread may run a serial mount's members only on its strand. */
+static bool elsewhere(const struct stack_call *call)
+{
+	return call->mount->strand && !strand_is_current(call->mount->strand);
+}
+
+static void call_run(struct work *w);
+
+/* Leaves this thread; the call may be over when it returns. */
+static int post(struct stack_call *call, int (*step)(struct stack_call *))
+{
+	request_pin(call->root);
+	call->step = step;
+	call->work.fn = call_run;
+	if (call->mount->strand)
+		strand_post(call->mount->strand, &call->work);
+	else
+		workers_post(call->mount->server->workers, &call->work);
+	return GRAFT_ASYNC;
+}
+
+static int step_start(struct stack_call *call)
+{
+	return stack_descend(call, call->first);
+}
+
+static int step_op(struct stack_call *call)
+{
+	return call->arg.op(stack_member(call)->inst, call->req);
+}
+
+static int step_result(struct stack_call *call)
+{
+	return call->arg.res;
+}
+
+/* A child made by the member of `parent` that runs ended with res. */
+static int child_done(struct stack_call *parent, struct stack_call *child, int res)
+{
+	request_head(child->req)->call = NULL;
+	back_to(parent, parent->cur);
+	if (!child->up)
+		return res;
+	return child->up(stack_member(parent)->inst, parent->req, res, child->cookie);
+}
+
+static int step_child(struct stack_call *call)
+{
+	return child_done(call, call->arg.child, call->arg.child->arg.res);
+}
+
+/* The running operation of call ended with res: goes up until something waits again, or to the root's result. */
+static int unwind(struct stack_call *call, int res)
+{
+	for (;;) {
+		while (call->nframes) {
+			struct stack_frame f = call->frames[--call->nframes];
+
+			back_to(call, f.member);
+			res = f.up(stack_member(call)->inst, call->req, valid_result(res), f.cookie);
+			if (res == GRAFT_ASYNC)
+				return res;
+		}
+		struct stack_call *parent = call->parent;
+		if (!parent)
+			return res;
+		if (elsewhere(parent)) {
+			call->arg.res = valid_result(res);
+			parent->arg.child = call;
+			return post(parent, step_child);
+		}
+		res = child_done(parent, call, valid_result(res));
+		if (res == GRAFT_ASYNC)
+			return res;
+		call = parent;
+	}
+}
+
+/* What a worker does with a posted call. */
+static void call_run(struct work *w)
+{
+	struct stack_call *call = (struct stack_call *)((char *)w - offsetof(struct stack_call, work));
+	struct request *root = call->root;
+
+	async_enter(&root->async);
+	root->on_worker = true;
+	int res = call->step(call);
+	if (res != GRAFT_ASYNC)
+		res = unwind(call, res);
+	async_exit(&root->async, res);
+}
+
+int stack_start(struct stack_call *call)
+{
+	if (elsewhere(call) || (call->mount->blocking && !call->root->on_worker))
+		return post(call, step_start);
+	return stack_descend(call, call->first);
+}
+
+void stack_complete(struct graft_req *req, int res)
+{
+	struct stack_call *call = call_of(req);
+	struct request *root = call->root;
+
+	/* Never pinned: the operation did not announce that it would wait, so its own result counts. */
+	if (!root->async.pinned)
+		return;
+	if (elsewhere(call)) {
+		call->arg.res = valid_result(res);
+		post(call, step_result);
+		return;
+	}
+	async_enter(&root->async);
+	root->on_worker = false;
+	res = unwind(call, valid_result(res));
+	async_exit(&root->async, res);
+}
+
+void stack_cancel(struct graft_req *req, void (*fn)(struct graft_inst *, struct graft_req *))
+{
+	struct stack_call *call = call_of(req);
+	struct async_cancel cancel = { fn, stack_member(call)->inst, req, call->mount->strand };
+
+	request_pin(call->root);
+	async_set_cancel(&call->root->async, &cancel);
+}
+
+int stack_defer(struct graft_req *req, graft_op *fn)
+{
+	struct stack_call *call = call_of(req);
+
+	request_pin(call->root);
+	call->arg.op = fn;
+	call->step = step_op;
+	call->work.fn = call_run;
+	if (call->mount->strand)
+		strand_post(call->mount->strand, &call->work);
+	else if (!workers_try(call->mount->server->workers, &call->work))
+		return -EAGAIN;
+	return GRAFT_ASYNC;
+}
+
+static int step_io_done(struct stack_call *call)
+{
+	return call->arg.io.done(stack_member(call)->inst, call->req, call->arg.io.res, call->arg.io.cookie);
+}
+
+/* The transfer itself needs no strand, only what follows it. */
+static void io_run(struct work *w)
+{
+	struct stack_call *call = (struct stack_call *)((char *)w - offsetof(struct stack_call, work));
+
+	call->arg.io.res = io_transfer(&call->arg.io.what);
+	if (call->mount->strand) {
+		post(call, step_io_done);
+		return;
+	}
+	call->step = step_io_done;
+	call_run(w);
+}
+
+int stack_io(struct graft_req *req, const struct graft_io *io, graft_io_done *done, void *cookie)
+{
+	struct stack_call *call = call_of(req);
+
+	request_pin(call->root);
+	call->arg.io.what = *io;
+	call->arg.io.done = done;
+	call->arg.io.cookie = cookie;
+	call->work.fn = io_run;
+	return workers_try(call->mount->server->workers, &call->work) ? GRAFT_ASYNC : -EAGAIN;
+}
+
+/* A call for a child request, its frames behind it. */
+static struct stack_call *new_child(struct stack_call *parent, struct graft_req *req, struct mount *m)
+{
+	struct stack_call *call =
+		request_alloc(parent->root, sizeof(*call) + (m->nmembers + 1) * sizeof(struct stack_frame));
+
+	if (!call)
+		return NULL;
+	call->req = req;
+	call->mount = m;
+	call->root = parent->root;
+	call->frames = (struct stack_frame *)(call + 1);
+	call->parent = parent;
+	call->depth = parent->depth + 1;
+	return call;
+}
+
+static void inherit(struct graft_req *child, const struct graft_req *parent)
+{
+	child->size = sizeof(*child);
+	child->unique = 0;
+	child->uid = parent->uid;
+	child->gid = parent->gid;
+	child->pid = parent->pid;
+	child->ngroups = parent->ngroups;
+	child->has_groups = parent->has_groups;
+	child->groups = parent->groups;
+	child->session = parent->session;
+}
+
+static int run_child(struct stack_call *parent, struct graft_req *req, struct graft_slot *to, graft_up *up,
+		     void *cookie)
+{
+	struct mount *m = to ? to->mount : parent->mount;
+	struct request_head *head = request_head(req);
+	const struct op_info *op = op_find(req->opcode);
+
+	if (parent->depth >= STACK_SUB_DEPTH)
+		return -ELOOP;
+	if (head->call || head->bytes < sizeof(*req) || !op || op->flags & OP_SERVER)
+		return -EINVAL;
+	struct stack_call *call = new_child(parent, req, m);
+	if (!call)
+		return -ENOMEM;
+	struct session *s = atomic_load_explicit(&parent->root->session, memory_order_relaxed);
+	call->states = s->states[m->slot];
+	call->first = call->cur = to ? 0 : parent->cur + 1;
+	call->up = up;
+	call->cookie = cookie;
+	head->call = call;
+	inherit(req, parent->req);
+	int res = stack_start(call);
+	if (res != GRAFT_ASYNC)
+		head->call = NULL;
+	return res;
+}
+
+int stack_sub(struct graft_req *parent_req, struct graft_req *child, struct graft_slot *to, graft_up *up, void *cookie)
+{
+	struct stack_call *parent = call_of(parent_req);
+	int res = run_child(parent, child, to, up, cookie);
+
+	if (res == GRAFT_ASYNC)
+		return res;
+	back_to(parent, parent->cur);
+	if (!up)
+		return res;
+	return up(stack_member(parent)->inst, parent_req, res, cookie);
+}

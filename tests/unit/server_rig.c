@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A server with test plugins and a transport made of function calls. */
+#include "server_rig.h"
+
+#include "lib/iov.h"
+#include "server/fuse/serve.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct transport_ops rig_ops = { .kind = GRAFT_VHOST_USER };
+
+void transport_request_pin(struct transport_request *t)
+{
+	struct rig_request *q = (struct rig_request *)t;
+
+	assert_false(q->pinned);
+	q->pinned = true;
+}
+
+void transport_complete(struct transport_request *t, uint64_t used)
+{
+	struct rig_request *q = (struct rig_request *)t;
+
+	pthread_mutex_lock(&q->lock);
+	assert_true(q->pinned);
+	q->t.used = used;
+	q->completions++;
+	q->done = true;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+}
+
+static void set_mount(struct rig *rig, uint32_t i, const struct rig_mount *from)
+{
+	struct mount_config *m = &rig->mounts[i];
+
+	m->name = from->name;
+	m->at = from->at;
+	m->members = rig->members[i];
+	for (uint32_t k = 0; from->members[k]; k++) {
+		rig->plugins[i][k].desc = *from->members[k];
+		rig->members[i][k].plugin = &rig->plugins[i][k];
+		rig->members[i][k].name = from->members[k]->name;
+		m->nmembers++;
+	}
+}
+
+static int bring_up(struct rig *rig, const struct rig_mount *mounts, uint32_t n, struct graft_error *err)
+{
+	int res = 0;
+
+	rig->server = server_new(4, 1024, err);
+	if (!rig->server)
+		return -err->code;
+	for (uint32_t i = 0; i < n && !res; i++) {
+		set_mount(rig, i, &mounts[i]);
+		res = server_mount(rig->server, &rig->mounts[i], err);
+	}
+	if (!res)
+		res = server_start(rig->server, err);
+	if (res)
+		return res;
+	rig->door = (struct fuse_door){ .server = rig->server, .name = "rig", .keys = rig->keys };
+	rig->transport = (struct transport){ .ops = &rig_ops, .client = &fuse_client, .user = &rig->door };
+	rig->conn = fuse_client.connect(&rig->door, &rig->transport);
+	return rig->conn ? 0 : error_set(err, ENOMEM, "no connection");
+}
+
+struct rig *rig_try(const struct rig_mount *mounts, uint32_t n, struct graft_error *err)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+
+	if (!rig) {
+		error_set(err, ENOMEM, "no rig");
+		return NULL;
+	}
+	if (!bring_up(rig, mounts, n, err))
+		return rig;
+	server_free(rig->server);
+	free(rig);
+	return NULL;
+}
+
+struct rig *rig_new(const struct rig_mount *mounts, uint32_t n)
+{
+	struct graft_error err = { 0 };
+	struct rig *rig = rig_try(mounts, n, &err);
+
+	if (!rig)
+		fail_msg("%s", err.text);
+	return rig;
+}
+
+void rig_free(struct rig *rig)
+{
+	fuse_client.disconnect(rig->conn);
+	server_free(rig->server);
+	free(rig);
+}
+
+struct rig_request *rig_request_new(void)
+{
+	struct rig_request *q = calloc(1, sizeof(*q));
+
+	assert_non_null(q);
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_cond_init(&q->changed, NULL);
+	q->t.priv = aligned_alloc(64, (fuse_client.request_size + 63) & ~(size_t)63);
+	assert_non_null(q->t.priv);
+	fuse_client.request_init(q->t.priv);
+	return q;
+}
+
+void rig_request_free(struct rig_request *q)
+{
+	fuse_client.request_fini(q->t.priv);
+	free(q->t.priv);
+	pthread_cond_destroy(&q->changed);
+	pthread_mutex_destroy(&q->lock);
+	free(q);
+}
+
+void rig_fill(struct rig *rig, struct rig_request *q, uint32_t opcode, uint64_t node, const void *in, size_t in_len,
+	      const void *tail, size_t tail_len, size_t room)
+{
+	struct fuse_in_header h = {
+		.len = (uint32_t)(sizeof(h) + in_len + tail_len),
+		.opcode = opcode,
+		.unique = __atomic_add_fetch(&rig->unique, 2, __ATOMIC_RELAXED),
+		.nodeid = node,
+		.uid = 1000,
+		.gid = 1001,
+		.pid = 4711,
+	};
+
+	assert_true(h.len <= sizeof(q->in_bytes) && room <= sizeof(q->out_bytes));
+	memcpy(q->in_bytes, &h, sizeof(h));
+	if (in_len)
+		memcpy(q->in_bytes + sizeof(h), in, in_len);
+	if (tail_len)
+		memcpy(q->in_bytes + sizeof(h) + in_len, tail, tail_len);
+	memset(q->out_bytes, 0xaa, room < sizeof(q->out_bytes) - 64 ? room + 64 : sizeof(q->out_bytes));
+	q->in = (struct iovec){ q->in_bytes, h.len };
+	q->out = (struct iovec){ q->out_bytes, room };
+	q->t.in = &q->in;
+	q->t.out = &q->out;
+	q->t.nin = 1;
+	q->t.nout = room ? 1 : 0;
+	q->t.in_len = h.len;
+	q->t.out_len = room;
+	q->t.used = 0;
+}
+
+bool rig_serve(struct rig *rig, struct rig_request *q)
+{
+	q->pinned = false;
+	q->done = false;
+	q->completions = 0;
+	bool async = fuse_client.serve(rig->conn, &q->t);
+	if (!async)
+		q->done = true;
+	return async;
+}
+
+void rig_wait(struct rig_request *q)
+{
+	pthread_mutex_lock(&q->lock);
+	while (!q->done)
+		pthread_cond_wait(&q->changed, &q->lock);
+	pthread_mutex_unlock(&q->lock);
+}
+
+static struct fuse_out_header reply_header(const struct rig_request *q)
+{
+	struct fuse_out_header h;
+
+	struct iov_cursor c = iov_cursor(q->t.out, q->t.nout);
+
+	assert_true(q->t.used >= sizeof(h));
+	assert_int_equal(iov_read(&c, &h, sizeof(h)), sizeof(h));
+	assert_int_equal(h.len, q->t.used);
+	return h;
+}
+
+int rig_error(const struct rig_request *q)
+{
+	struct fuse_in_header in;
+	struct fuse_out_header out = reply_header(q);
+
+	memcpy(&in, q->in_bytes, sizeof(in));
+	assert_true(out.unique == in.unique);
+	if (out.error)
+		assert_int_equal(out.len, sizeof(out));
+	return out.error;
+}
+
+const void *rig_data(const struct rig_request *q)
+{
+	return q->out_bytes + sizeof(struct fuse_out_header);
+}
+
+uint64_t rig_data_len(const struct rig_request *q)
+{
+	return reply_header(q).len - sizeof(struct fuse_out_header);
+}
+
+int rig_call(struct rig *rig, struct rig_request *q, uint32_t opcode, uint64_t node, const void *in, size_t in_len,
+	     const void *tail, size_t tail_len)
+{
+	rig_fill(rig, q, opcode, node, in, in_len, tail, tail_len, RIG_ROOM);
+	rig_serve(rig, q);
+	rig_wait(q);
+	return rig_error(q);
+}
+
+int rig_init(struct rig *rig, uint64_t flags)
+{
+	flags |= RIG_INIT_FLAGS;
+	struct fuse_init_in in = { .major = 7,
+				   .minor = 45,
+				   .max_readahead = 4096,
+				   .flags = (uint32_t)flags,
+				   .flags2 = (uint32_t)(flags >> 32) };
+	struct rig_request *q = rig_request_new();
+	int res = rig_call(rig, q, FUSE_INIT, 0, &in, sizeof(in), NULL, 0);
+
+	rig_request_free(q);
+	return res;
+}
