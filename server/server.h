@@ -8,7 +8,7 @@
 #include "server/mount_table.h"
 #include "server/workers.h"
 
-#define SERVER_WORK_BOUND 4096 /* deferred work that may wait; beyond it defer says -EAGAIN */
+#define SERVER_WORK_BOUND (65 * 256) /* deferred work that may wait: all that 64 queues and hiprio have in flight */
 
 struct server {
 	struct workers *workers;

@@ -69,20 +69,18 @@ static int read_on(struct graft_req *req, struct handle *h, int rwf)
 	return 0;
 }
 
+static int read_rest(struct graft_req *req, struct handle *h)
+{
+	return read_on(req, h, 0);
+}
+
 /* On a worker: from req->done on. */
 static int read_blocking(struct graft_inst *inst, struct graft_req *req)
 {
 	const struct fuse_read_in *in = req->in;
-	struct pt_session *s = pt_session(req);
-	struct handle *h;
 	(void)inst;
 
-	int res = handle_get(s, in->fh, req->node, &h);
-	if (res < 0)
-		return res;
-	res = read_on(req, h, 0);
-	handle_put(s, h);
-	return res;
+	return handle_with(req, in->fh, read_rest);
 }
 
 int pt_op_read(struct graft_inst *inst, struct graft_req *req)
@@ -107,7 +105,7 @@ int pt_op_read(struct graft_inst *inst, struct graft_req *req)
 	return res == -EAGAIN ? pt_defer(inst, req, read_blocking) : res;
 }
 
-static int write_on(struct graft_req *req, const struct handle *h)
+static int write_on(struct graft_req *req, struct handle *h)
 {
 	const struct fuse_write_in *in = req->in;
 	struct fuse_write_out *out = req->out;
@@ -131,16 +129,9 @@ static int write_on(struct graft_req *req, const struct handle *h)
 static int write_blocking(struct graft_inst *inst, struct graft_req *req)
 {
 	const struct fuse_write_in *in = req->in;
-	struct pt_session *s = pt_session(req);
-	struct handle *h;
 	(void)inst;
 
-	int res = handle_get(s, in->fh, req->node, &h);
-	if (res < 0)
-		return res;
-	res = write_on(req, h);
-	handle_put(s, h);
-	return res;
+	return handle_with(req, in->fh, write_on);
 }
 
 int pt_op_write(struct graft_inst *inst, struct graft_req *req)
@@ -163,20 +154,19 @@ int pt_op_write(struct graft_inst *inst, struct graft_req *req)
 	return waits ? pt_defer(inst, req, write_blocking) : res;
 }
 
+static int allocate(struct graft_req *req, struct handle *h)
+{
+	const struct fuse_fallocate_in *in = req->in;
+
+	return fallocate(h->fd, (int)in->mode, (off_t)in->offset, (off_t)in->length) < 0 ? -errno : 0;
+}
+
 static int fallocate_now(struct graft_inst *inst, struct graft_req *req)
 {
 	const struct fuse_fallocate_in *in = req->in;
-	struct pt_session *s = pt_session(req);
-	struct handle *h;
 	(void)inst;
 
-	int res = handle_get(s, in->fh, req->node, &h);
-	if (res < 0)
-		return res;
-	if (fallocate(h->fd, (int)in->mode, (off_t)in->offset, (off_t)in->length) < 0)
-		res = -errno;
-	handle_put(s, h);
-	return res;
+	return handle_with(req, in->fh, allocate);
 }
 
 int pt_op_fallocate(struct graft_inst *inst, struct graft_req *req)
@@ -184,25 +174,27 @@ int pt_op_fallocate(struct graft_inst *inst, struct graft_req *req)
 	return inst->set->readonly ? -EROFS : pt_defer(inst, req, fallocate_now);
 }
 
-int pt_op_lseek(struct graft_inst *inst, struct graft_req *req)
+static int seek(struct graft_req *req, struct handle *h)
 {
 	const struct fuse_lseek_in *in = req->in;
 	struct fuse_lseek_out *out = req->out;
-	struct pt_session *s = pt_session(req);
-	struct handle *h;
+
+	/* A directory's position belongs to READDIR. A file's is used by nothing: reads and writes name their place. */
+	if (h->dir)
+		return -EINVAL;
+	off_t at = lseek(h->fd, (off_t)in->offset, (int)in->whence);
+	if (at < 0)
+		return -errno;
+	out->offset = (uint64_t)at;
+	return 0;
+}
+
+int pt_op_lseek(struct graft_inst *inst, struct graft_req *req)
+{
+	const struct fuse_lseek_in *in = req->in;
 	(void)inst;
 
-	int res = handle_get(s, in->fh, req->node, &h);
-	if (res < 0)
-		return res;
-	/* A directory's position belongs to READDIR. A file's is used by nothing: reads and writes name their place. */
-	off_t at = h->dir ? -1 : lseek(h->fd, (off_t)in->offset, (int)in->whence);
-	if (at < 0)
-		res = h->dir ? -EINVAL : -errno;
-	else
-		out->offset = (uint64_t)at;
-	handle_put(s, h);
-	return res;
+	return handle_with(req, in->fh, seek);
 }
 
 static void copy_reply(struct graft_req *req, ssize_t copied)

@@ -410,42 +410,40 @@ int pt_op_release(struct graft_inst *inst, struct graft_req *req)
 	return res;
 }
 
-int pt_op_flush(struct graft_inst *inst, struct graft_req *req)
+static int flush(struct graft_req *req, struct handle *h)
 {
 	const struct fuse_flush_in *in = req->in;
-	struct pt_session *s = pt_session(req);
-	struct handle *h;
-	(void)inst;
 
-	int res = handle_get(s, in->fh, req->node, &h);
-	if (res < 0)
-		return res;
-	locks_drop_owner(s, req->node, in->lock_owner);
+	locks_drop_owner(pt_session(req), req->node, in->lock_owner);
 	/*
 	 * close(2) of a copy is what tells the file system, and its errors are for the guest's close. Want of a
 	 * descriptor is none of them: nothing is lost then, the file system hears of it with RELEASE.
 	 */
 	int copy = fcntl(h->fd, F_DUPFD_CLOEXEC, 0);
-	if (copy >= 0 && close(copy) < 0)
-		res = -errno;
-	handle_put(s, h);
-	return res;
+	return copy >= 0 && close(copy) < 0 ? -errno : 0;
+}
+
+int pt_op_flush(struct graft_inst *inst, struct graft_req *req)
+{
+	const struct fuse_flush_in *in = req->in;
+	(void)inst;
+
+	return handle_with(req, in->fh, flush);
+}
+
+static int sync_handle(struct graft_req *req, struct handle *h)
+{
+	const struct fuse_fsync_in *in = req->in;
+
+	return (in->fsync_flags & FUSE_FSYNC_FDATASYNC ? fdatasync(h->fd) : fsync(h->fd)) < 0 ? -errno : 0;
 }
 
 static int fsync_now(struct graft_inst *inst, struct graft_req *req)
 {
 	const struct fuse_fsync_in *in = req->in;
-	struct pt_session *s = pt_session(req);
-	struct handle *h;
 	(void)inst;
 
-	int res = handle_get(s, in->fh, req->node, &h);
-	if (res < 0)
-		return res;
-	if ((in->fsync_flags & FUSE_FSYNC_FDATASYNC ? fdatasync(h->fd) : fsync(h->fd)) < 0)
-		res = -errno;
-	handle_put(s, h);
-	return res;
+	return handle_with(req, in->fh, sync_handle);
 }
 
 int pt_op_fsync(struct graft_inst *inst, struct graft_req *req)

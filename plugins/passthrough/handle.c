@@ -141,6 +141,19 @@ void handle_put(struct pt_session *s, struct handle *h)
 		destroy(s, h);
 }
 
+int handle_with(struct graft_req *req, uint64_t fh, handle_fn *fn)
+{
+	struct pt_session *s = pt_session(req);
+	struct handle *h;
+	int res = handle_get(s, fh, req->node, &h);
+
+	if (res < 0)
+		return res;
+	res = fn(req, h);
+	handle_put(s, h);
+	return res;
+}
+
 int handle_close(struct pt_session *s, uint64_t fh, uint64_t node)
 {
 	struct handle *h;

@@ -17,7 +17,7 @@ enum handle_read {
 };
 
 /*
- * Constant while pinned, but `read`. handle_get pins it with one atomic addition, handle_put lets it go. What the guest
+ * Constant while pinned, but `read`. handle_get pins it with one compare-and-swap, handle_put lets it go. What the guest
  * released lives until its last pin is gone; then its descriptor is closed and its place in the budget given back.
  */
 struct handle {
@@ -38,6 +38,10 @@ struct handle {
 int handle_new(struct pt_session *s, uint64_t node, int fd, int flags, struct dir_stream *dir, uint64_t *fh);
 /* Ends a file handle: no later handle_get finds it. 0, or -EBADF where this session holds no such one on that node. */
 int handle_close(struct pt_session *s, uint64_t fh, uint64_t node);
+
+/* Calls fn with the handle pinned; its result, or -EBADF where this session holds no such handle on the request's node. */
+typedef int handle_fn(struct graft_req *req, struct handle *h);
+int handle_with(struct graft_req *req, uint64_t fh, handle_fn *fn);
 
 /*
  * Moves what may block to a worker. Where the server runs everything on workers already, and where the workers' queue
