@@ -70,7 +70,7 @@ static void unclaim(struct dir_stream *d)
 {
 	pthread_mutex_lock(&d->lock);
 	d->claimed = false;
-	pthread_cond_signal(&d->freed);
+	pthread_cond_broadcast(&d->freed); /* glibc before 2.41 may lose a signal among several waiters (bug 25847) */
 	pthread_mutex_unlock(&d->lock);
 }
 
