@@ -31,14 +31,19 @@ int vring_packed_map(struct vring *r)
 /* Base: bits 0-14 next available entry, 15 its wrap counter, 16-30 next used entry, 31 its wrap counter. */
 /*
  * Some front ends do not say where a fresh packed ring begins: DPDK's virtio-user fills in the lower half only, Linux's
- * virtio_uml always sends 0. A real position 0 with both wrap counters 0 comes after an odd number of rounds, when the
- * first descriptor has been given back or made available with USED set, so there the two can be told apart.
+ * virtio_uml always sends 0. A real position 0 with both wrap counters 0 comes at the end of a round, whose last used entry
+ * still stands, or was made available anew, which sets USED too: so a ring where no entry has USED was never used.
  */
 static bool fresh(const struct vring *r, uint32_t base)
 {
-	if (base == 0)
-		return !(ring_load16(desc_at(r, 0) + DESC_FLAGS, memory_order_relaxed) & VRING_DESC_USED);
-	return base == 0x8000;
+	uint32_t i;
+
+	if (base != 0)
+		return base == 0x8000;
+	for (i = 0; i < r->config.size; i++)
+		if (ring_load16(desc_at(r, i) + DESC_FLAGS, memory_order_relaxed) & VRING_DESC_USED)
+			return false;
+	return true;
 }
 
 int vring_packed_reset(struct vring *r, uint32_t base)
