@@ -1,61 +1,132 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a packed ring goes on when the front end says 0: a fresh ring, or a real position after an odd number of rounds. */
-#include "transport/vring.h"
+/* Where a ring goes on: the front end's base, and what is done where it says 0 for a packed ring that may be fresh. */
+#include "tests/unit/vring_rig.h"
 
-#include "tests/unit/vring_driver.h"
-#include "transport/transport.h"
-
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-#define DATA (DRIVER_GPA + DRIVER_DATA)
-#define SIZE 4
+#define FEW 4 /* entries of a ring whose rounds are counted by hand */
 
-struct rig {
-	struct driver_memory memory;
-	struct driver driver;
-	struct guest_memory *mem;
-	struct vring_config config;
-	struct vring ring;
-	struct iovec iov[2 * TRANSPORT_MAX_IOV];
-};
-
-static void start(struct rig *g, uint32_t base)
+/* Saved in the middle of a lap and gone on with, as a back end that took over would. */
+static void test_base(void **state)
 {
-	g->config.base = base;
-	assert_int_equal(vring_init(&g->ring, &g->config, g->mem, NULL), 0);
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		struct rig *g = rig_new(&variants[i]);
+		uint32_t laps;
+
+		for (laps = 0; laps < 40; laps++) {
+			struct vring_config config = rig_config(g);
+
+			for (k = 0; k < laps % 5 + 1; k++)
+				assert_alive(g);
+			config.base = vring_base(&g->ring);
+			memset(&g->ring, 0xee, sizeof(g->ring));
+			assert_int_equal(vring_init(&g->ring, &config, g->mem, NULL), 0);
+			assert_int_equal(vring_base(&g->ring), config.base);
+			assert_int_equal(pop(g), VRING_EMPTY);
+		}
+		rig_free(g);
+	}
+}
+
+static void test_packed_base(void **state)
+{
+	const struct variant v = { true, false, SIZE };
+	struct rig *g = rig_new(&v);
+	struct vring_config config = rig_config(g);
+
+	(void)state;
+	config.base = 3U | 1U << 15 | 1U << 16;
+	assert_int_equal(vring_init(&g->ring, &config, g->mem, NULL), 0);
+	assert_int_equal(g->ring.packed.next_avail, 3);
+	assert_true(g->ring.packed.avail_wrap);
+	assert_int_equal(g->ring.packed.next_used, 1);
+	assert_false(g->ring.packed.used_wrap);
+	/* Some front ends leave the upper half out. */
+	config.base = 0x8000;
+	assert_int_equal(vring_init(&g->ring, &config, g->mem, NULL), 0);
+	assert_int_equal(vring_base(&g->ring), VRING_PACKED_FRESH_BASE);
+	config.base = SIZE;
+	assert_int_equal(vring_init(&g->ring, &config, g->mem, NULL), -EINVAL);
+	config.base = SIZE << 16;
+	assert_int_equal(vring_init(&g->ring, &config, g->mem, NULL), -EINVAL);
+	rig_free(g);
+}
+
+static void test_init_refusals(void **state)
+{
+	static const uint32_t sizes[] = { 0, VRING_MAX_SIZE + 1, UINT32_MAX };
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		struct rig *g = rig_new(&variants[i]);
+		struct graft_error err = { 0 };
+		struct vring_config config = rig_config(g);
+		struct guest_memory *empty = guest_memory_new(NULL, NULL, 0, NULL);
+		uint64_t *fields[] = { &config.addr.desc, &config.addr.avail, &config.addr.used };
+
+		assert_int_equal(vring_init(&g->ring, &config, empty, &err), -EFAULT);
+		assert_int_equal(vring_init(&g->ring, &config, NULL, &err), -EFAULT);
+		guest_memory_put(empty);
+		for (k = 0; k < 3; k++) {
+			config = rig_config(g);
+			config.size = sizes[k];
+			assert_int_equal(vring_init(&g->ring, &config, g->mem, &err), -EINVAL);
+			config = rig_config(g);
+			/* Outside, over the end by two bytes, badly aligned. */
+			*fields[k] = DRIVER_USER - 16;
+			assert_int_equal(vring_init(&g->ring, &config, g->mem, &err), -EFAULT);
+			*fields[k] = DRIVER_USER + MEMORY - 2;
+			assert_int_equal(vring_init(&g->ring, &config, g->mem, &err), -EFAULT);
+			*fields[k] = DRIVER_USER + 0x80001;
+			assert_int_equal(vring_init(&g->ring, &config, g->mem, &err), -EFAULT);
+		}
+		config = rig_config(g);
+		config.size = 12;
+		assert_int_equal(vring_init(&g->ring, &config, g->mem, &err), variants[i].packed ? 0 : -EINVAL);
+		rig_free(g);
+	}
 }
 
 static int setup(void **state)
 {
-	struct rig *g = calloc(1, sizeof(*g));
+	static const struct variant few = { true, false, FEW };
 
-	driver_memory_init(&g->memory, 0x200000);
-	driver_init(&g->driver, &g->memory, 0, SIZE, true, false);
-	g->mem = driver_memory_map(&g->memory);
-	g->config = (struct vring_config){ .addr = driver_addresses(&g->driver), .size = SIZE, .packed = true };
-	*state = g;
+	*state = rig_new(&few);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct rig *g = *state;
-
-	guest_memory_put(g->mem);
-	driver_memory_fini(&g->memory);
-	free(g);
+	rig_free(*state);
 	return 0;
+}
+
+static void start(struct rig *g, uint32_t base)
+{
+	struct vring_config config = rig_config(g);
+
+	config.base = base;
+	config.indirect = false;
+	assert_int_equal(vring_init(&g->ring, &config, g->mem, NULL), 0);
 }
 
 /* A chain of n entries goes through. */
 static void pass(struct rig *g, uint32_t n)
 {
-	const struct driver_buf bufs[SIZE] = { { DATA, 8, true }, { DATA + 64, 8, true }, { DATA + 128, 8, true } };
+	const struct driver_buf bufs[FEW] = { { DATA, 8, true }, { DATA + 64, 8, true }, { DATA + 128, 8, true } };
 	struct vring_chain chain;
 	uint32_t got, len;
 	int id = driver_add(&g->driver, bufs, n, false);
@@ -134,6 +205,9 @@ static void test_after_a_chain_over_the_edge(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_base),
+		cmocka_unit_test(test_packed_base),
+		cmocka_unit_test(test_init_refusals),
 		cmocka_unit_test_setup_teardown(test_fresh, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fresh_with_chains, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_after_one_round, setup, teardown),
