@@ -20,6 +20,8 @@
 #define FLUSH_BYTES (128U << 10) /* moved since the last interrupt: do not let the driver wait for the whole batch */
 #define POLL_MS 1                /* between two looks at a ring that has no kick */
 #define STARVED_MS 10            /* before memory for a request is tried for again */
+#define POLL_MIN_NS 10000U       /* a queue looks at its ring at least that long before it sleeps, if at all */
+#define POLL_MAX_NS 100000U      /* and at most: a wake-up takes about half of that */
 
 _Static_assert(VHOST_USER_QUEUE_INFLIGHT < REQUEST_POOL_MAX, "a request must be left for the one being served");
 
@@ -30,6 +32,7 @@ struct transport_queue {
 	const struct transport_client *client;
 	const char *object;
 	uint32_t index;
+	bool may_poll; /* requests, and a processor for the driver beside this one */
 	int epoll, wake; /* wake: eventfd, watched edge-triggered, so it is never read */
 	pthread_t thread;
 
@@ -44,6 +47,7 @@ struct transport_queue {
 	bool starved; /* the last chain could not be taken for want of memory */
 	bool marked;  /* pages were logged since the last flush */
 	bool quit;
+	uint64_t poll_ns; /* how long to look at the ring before sleeping; 0: not at all */
 	struct log_limit broken_limit, bad_limit;
 
 	/* any thread */
@@ -60,6 +64,15 @@ struct transport_queue {
 	int result;
 	bool idle;
 };
+
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#else
+	atomic_signal_fence(memory_order_seq_cst);
+#endif
+}
 
 static void signal_fd(int fd)
 {
@@ -109,7 +122,8 @@ static void finish(struct transport_queue *q, struct queue_request *req, uint64_
 	}
 	q->moved += used + req->chain.in_len;
 	request_pool_give(&q->pool, req);
-	if (q->moved >= FLUSH_BYTES)
+	/* With EVENT_IDX the driver is interrupted only where it waits: it wakes while the rest of the batch is served. */
+	if (q->ring.config.event_idx || q->moved >= FLUSH_BYTES)
 		flush(q);
 }
 
@@ -271,13 +285,49 @@ static int wait_time(struct transport_queue *q, bool live)
 	return -1;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* A kick and the wake-up it causes cost more than a short look at the ring. True: there is work. */
+static bool poll_ring(struct transport_queue *q, uint64_t since)
+{
+	while (now_ns() - since < q->poll_ns) {
+		if (vring_ready(&q->ring) || atomic_load_explicit(&q->completed, memory_order_relaxed) ||
+		    atomic_load_explicit(&q->called, memory_order_relaxed))
+			return true;
+		for (int i = 0; i < 20; i++)
+			cpu_relax();
+	}
+	return false;
+}
+
+/* Polls longer where work came shortly after the queue had given up, less where it was long in coming. */
+static void learn_poll(struct transport_queue *q, uint64_t idle_ns)
+{
+	if (idle_ns > POLL_MAX_NS)
+		q->poll_ns = q->poll_ns / 2 < POLL_MIN_NS ? 0 : q->poll_ns / 2;
+	else if (q->poll_ns < POLL_MIN_NS)
+		q->poll_ns = POLL_MIN_NS;
+	else
+		q->poll_ns = q->poll_ns * 2 < POLL_MAX_NS ? q->poll_ns * 2 : POLL_MAX_NS;
+}
+
 /* Nothing to do: waits for a kick, a completion or a command. */
 static void rest(struct transport_queue *q)
 {
 	struct epoll_event events[2];
 	bool live = may_pop(q);
-	int ms = wait_time(q, live);
+	uint64_t since = now_ns();
+	int ms;
 
+	if (live && q->poll_ns && poll_ring(q, since))
+		return;
+	ms = wait_time(q, live);
 	if (ms) {
 		/* seq_cst: pairs with transport_complete and call. */
 		atomic_store_explicit(&q->asleep, true, memory_order_seq_cst);
@@ -285,6 +335,8 @@ static void rest(struct transport_queue *q)
 		    !atomic_load_explicit(&q->called, memory_order_seq_cst))
 			epoll_wait(q->epoll, events, 2, ms);
 		atomic_store_explicit(&q->asleep, false, memory_order_relaxed);
+		if (live && q->may_poll)
+			learn_poll(q, now_ns() - since);
 	}
 	if (live)
 		vring_disarm(&q->ring);
@@ -572,6 +624,7 @@ struct transport_queue *vhost_user_queue_new(const struct transport_client *clie
 	q->client = client;
 	q->object = object;
 	q->index = index;
+	q->may_poll = index > 0 && sysconf(_SC_NPROCESSORS_ONLN) > 1;
 	q->epoll = q->wake = q->env.log_fd = -1;
 	memset(q->fds, -1, sizeof(q->fds));
 	pthread_mutex_init(&q->lock, NULL);

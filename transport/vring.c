@@ -169,6 +169,11 @@ bool vring_publish(struct vring *r)
 	return r->config.packed ? vring_packed_publish(r) : vring_split_publish(r);
 }
 
+bool vring_ready(const struct vring *r)
+{
+	return r->config.packed ? vring_packed_ready(r) : vring_split_ready(r);
+}
+
 bool vring_arm(struct vring *r)
 {
 	r->armed = true;

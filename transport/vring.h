@@ -117,6 +117,8 @@ void vring_push(struct vring *r, const struct vring_chain *chain, uint32_t len);
 /* Shows the driver what was given back. True: it wants an interrupt. */
 bool vring_publish(struct vring *r);
 
+/* Are there chains to take? Only looks; for polling, while kicks are not asked for. */
+bool vring_ready(const struct vring *r);
 /* Asks the driver for kicks. True: chains came meanwhile, take them now. */
 bool vring_arm(struct vring *r);
 /* Tells the driver that kicks are not needed. */

@@ -102,6 +102,7 @@ int vring_split_reset(struct vring *r, uint32_t base);
 enum vring_result vring_split_pop(struct vring *r, struct iovec *iov, struct vring_chain *chain);
 void vring_split_push(struct vring *r, const struct vring_chain *chain, uint32_t len);
 bool vring_split_publish(struct vring *r);
+bool vring_split_ready(const struct vring *r);
 bool vring_split_arm(struct vring *r);
 void vring_split_disarm(struct vring *r);
 
@@ -110,6 +111,7 @@ int vring_packed_reset(struct vring *r, uint32_t base);
 enum vring_result vring_packed_pop(struct vring *r, struct iovec *iov, struct vring_chain *chain);
 void vring_packed_push(struct vring *r, const struct vring_chain *chain, uint32_t len);
 bool vring_packed_publish(struct vring *r);
+bool vring_packed_ready(const struct vring *r);
 bool vring_packed_arm(struct vring *r);
 void vring_packed_disarm(struct vring *r);
 uint32_t vring_packed_base(const struct vring *r);

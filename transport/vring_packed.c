@@ -185,6 +185,11 @@ bool vring_packed_publish(struct vring *r)
 	return vring_passed(event, p->next_used, (uint16_t)(p->next_used - moved));
 }
 
+bool vring_packed_ready(const struct vring *r)
+{
+	return available(r, memory_order_relaxed);
+}
+
 bool vring_packed_arm(struct vring *r)
 {
 	struct vring_packed *p = &r->packed;
@@ -198,7 +203,7 @@ bool vring_packed_arm(struct vring *r)
 	vring_log(r, 0, EVENT_BYTES);
 	/* Pairs with the driver's fence between making entries available and reading this structure. */
 	ring_fence();
-	return available(r, memory_order_relaxed);
+	return vring_packed_ready(r);
 }
 
 void vring_packed_disarm(struct vring *r)

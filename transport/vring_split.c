@@ -149,6 +149,12 @@ bool vring_split_publish(struct vring *r)
 	return first || vring_passed(event, s->next_used, old);
 }
 
+bool vring_split_ready(const struct vring *r)
+{
+	return r->split.next_avail != r->split.seen_avail ||
+	       ring_load16(avail_at(r, RING_IDX), memory_order_relaxed) != r->split.next_avail;
+}
+
 bool vring_split_arm(struct vring *r)
 {
 	struct vring_split *s = &r->split;
@@ -162,8 +168,7 @@ bool vring_split_arm(struct vring *r)
 	}
 	/* Pairs with the driver's fence between moving avail.idx and reading avail_event or used.flags. */
 	ring_fence();
-	return s->next_avail != s->seen_avail ||
-	       ring_load16(avail_at(r, RING_IDX), memory_order_relaxed) != s->next_avail;
+	return vring_split_ready(r);
 }
 
 void vring_split_disarm(struct vring *r)
