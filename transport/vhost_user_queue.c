@@ -325,7 +325,8 @@ static void rest(struct transport_queue *q)
 	uint64_t since = now_ns();
 	int ms;
 
-	if (live && q->poll_ns && poll_ring(q, since))
+	/* For want of memory the ring stays ready: that is no work that could be done now. */
+	if (live && !q->starved && q->poll_ns && poll_ring(q, since))
 		return;
 	ms = wait_time(q, live);
 	if (ms) {
