@@ -30,6 +30,9 @@ struct server_config {
 	uint64_t workers;     /* threads, 1..256; 0: auto */
 	const char *plugin_dir;
 	struct graft_list plugins; /* names, loaded beside those of the mounts */
+	const char *state_dir;     /* absolute; the instance's own folder is made inside. NULL: nothing is kept */
+	const char *api_socket;    /* absolute path of at most 107 bytes; NULL: no API */
+	const char *log_file;      /* absolute; NULL: stderr. Opened again at SIGHUP */
 	uint64_t rlimit_nofile;    /* 0: raise the soft limit to the hard one */
 	struct options *options;
 	char *where; /* of the file if it has no [server] */
@@ -48,15 +51,17 @@ enum config_flag_key {
 	CONFIG_KEY_COUNT
 };
 
-/* [transport vhost-user] or [transport vhost-user NAME] where several stand */
+/* [transport vhost-user], [transport fuse], or either with a NAME behind it where several stand */
 struct transport_config {
-	uint32_t kind;      /* enum graft_transport; only GRAFT_VHOST_USER in this release */
+	uint32_t kind;      /* enum graft_transport; says which of the keys below hold */
 	const char *name;   /* the section's words behind "transport" */
 	const char *socket; /* absolute path of at most 107 bytes, or NULL */
 	int32_t fd;         /* inherited listening socket, or -1 */
 	const char *tag;    /* 1..36 bytes, or NULL */
 	uint32_t queues;    /* 1..64 */
 	bool once;
+	const char *mountpoint;          /* fuse: absolute path */
+	uint32_t threads;                /* fuse: 1..64, 0: auto */
 	uint32_t flag[CONFIG_KEY_COUNT]; /* enum config_flag */
 	struct options *options;
 	char *where;
@@ -85,8 +90,38 @@ struct config {
 	struct transport_config *transports;
 	uint32_t ntransports; /* at least 1 */
 	struct mount_config *mounts;
-	uint32_t nmounts; /* at least 1 */
+	uint32_t nmounts; /* may be 0 where there is an API or a state folder to mount by */
 };
+
+/* One key of a mount as text, as it would stand in its section: at, type, layers, a plugin's or LAYER.KEY. */
+struct mount_key {
+	const char *name, *value;
+};
+
+/* A mount as a caller at run time describes it; borrowed. */
+struct mount_spec {
+	const char *name; /* of the section it would be; NULL: one is made */
+	const struct mount_key *keys;
+	size_t nkeys;
+	const char *where; /* for messages: "POST /api/v1/mount", "mounts.json: mount 3" */
+};
+
+/*
+ * A checked mount of its own. Plugins must have been loaded (plugin_registry_seal); an error names those that were. NULL with err.
+ * Any thread.
+ */
+struct mount_config *config_mount_new(const struct mount_spec *spec, struct plugin_registry *registry,
+				      struct graft_error *err);
+/* Only of config_mount_new. NULL is fine. */
+void config_mount_free(struct mount_config *m);
+/*
+ * The keys of a mount that were set, in an order that config_mount_new takes: at, type, layers, the rest; not the defaults. An array
+ * that one free() drops with all its texts; NULL when out of memory.
+ */
+struct mount_key *config_mount_keys(const struct mount_config *m, size_t *n);
+/* Absolute, at most 4096 bytes, UTF-8, no control characters, no empty, "." or ".." part; "/" is right. 0 or -EINVAL with err, which
+ * says what is wrong with it. */
+int config_check_at(const char *at, struct graft_error *err);
 
 /*
  * Reads an INI file. Nothing but the file and the plugin libraries is opened. NULL with err: "FILE:LINE: ..." with the

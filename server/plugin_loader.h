@@ -29,4 +29,12 @@ void plugin_registry_free(struct plugin_registry *r);
  */
 const struct plugin *plugin_load(struct plugin_registry *r, const char *name, struct graft_error *err);
 
+/*
+ * From now on nothing is loaded any more (a sandbox may be up): plugin_load, from any thread now, returns what is loaded, or an
+ * error that names all that are.
+ */
+void plugin_registry_seal(struct plugin_registry *r);
+/* Calls fn for each loaded plugin, in the order of loading, until it returns other than 0; returns that. */
+int plugin_registry_each(const struct plugin_registry *r, int (*fn)(const struct plugin *, void *), void *arg);
+
 #endif

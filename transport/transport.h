@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define TRANSPORT_MAX_IOV 1024 /* elements in either list of a request (IOV_MAX) */
+#define TRANSPORT_MAX_IOV 1024    /* elements in either list of a request (IOV_MAX) */
+#define TRANSPORT_NOTICE_MAX 1024 /* bytes of a notification */
 
 struct transport;
 struct transport_queue; /* the queue that owns a request; private to the transport */
@@ -53,6 +54,13 @@ void transport_request_pin(struct transport_request *req);
 /* Ends a pinned request from any thread, once; used as above. The owning queue's thread writes the used ring. */
 void transport_complete(struct transport_request *req, uint64_t used);
 
+/* What a listing shows of a transport. */
+struct transport_info {
+	char where[4096]; /* socket or mount point */
+	uint32_t clients; /* 0 or 1 */
+	uint32_t queues;  /* request queues, or threads that read /dev/fuse */
+};
+
 /* Operations of a kind of transport. */
 struct transport_ops {
 	enum graft_transport kind;
@@ -63,6 +71,14 @@ struct transport_ops {
 	/* Waits for the end. 0, or -errno if it ended for a fault. */
 	int (*join)(struct transport *t);
 	void (*free)(struct transport *t);
+	/*
+	 * Sends the client bytes it did not ask for: a notification, at most TRANSPORT_NOTICE_MAX bytes, copied. Any thread;
+	 * returns at once, a thread of the transport's own sends them in order. 0, -ENOTCONN where no client is there, or
+	 * -ENOBUFS when too many wait. NULL where clients cannot be told (vhost-user).
+	 */
+	int (*send)(struct transport *t, const void *bytes, size_t len);
+	/* For listings: what it listens on or serves, and whether a client is there. Any thread. */
+	void (*describe)(struct transport *t, struct transport_info *info);
 };
 
 /* Base of each transport: first member of its own struct. */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The border between graftfsd and its control module: the HTTP API and the state folder, a library of its own so that the daemon
+ * itself links neither libmicrohttpd nor jansson. Loaded when [server] has api-socket or state-dir, before everything else.
+ */
+#ifndef GRAFT_SERVER_CONTROL_H
+#define GRAFT_SERVER_CONTROL_H
+
+#include "lib/error.h"
+#include "server/config.h"
+#include "server/mounts.h"
+
+#include <stdio.h>
+
+#define CONTROL_SYMBOL "graft_control_v1"
+#define CONTROL_VERSION 1 /* daemon and module are built together and must have the same */
+
+struct control; /* the module's own */
+
+/* A transport in a listing. */
+struct control_transport {
+	const char *name;  /* of its section */
+	const char *kind;  /* "vhost-user" or "fuse" */
+	const char *where; /* socket or mount point */
+	uint32_t clients, queues;
+};
+
+/* A plugin's own counter, see graft_host.metric. */
+struct control_metric {
+	const char *object, *name, *unit;
+	uint64_t value;
+};
+
+/* What the module may call, on any thread that may block unless said otherwise. server is the first argument's cookie. */
+struct control_host {
+	uint32_t version; /* CONTROL_VERSION */
+	void *server;
+	const struct config *config; /* effective, constant */
+
+	void (*log)(int level, const char *object, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+	void (*set_log_level)(int level); /* enum graft_log_level */
+	int (*log_level)(void);
+
+	/* See mounts.h. A type must have been loaded before (config plugins, or a mount of the file); the error names those that
+	 * were. */
+	int (*mount)(void *server, const struct mount_spec *spec, struct graft_error *err);
+	int (*remount)(void *server, const struct mount_spec *spec, struct graft_error *err);
+	int (*umount)(void *server, const char *at, bool strict, struct graft_error *err);
+	int (*each_mount)(void *server, int (*fn)(const struct mount_info *, void *), void *arg);
+
+	int (*each_transport)(void *server, int (*fn)(const struct control_transport *, void *), void *arg);
+	int (*each_metric)(void *server, int (*fn)(const struct control_metric *, void *), void *arg);
+	/* Plugins that are loaded. */
+	int (*each_plugin)(void *server, int (*fn)(const struct graft_plugin *, void *), void *arg);
+	/* Requests of all mounts and of none: INIT, pseudo directories, what could not be decoded. Constant pointer. */
+	const struct op_stats *(*stats)(void *server);
+	void (*op_read)(const struct op_stats *stats, uint32_t opcode, struct op_sum *sum);
+	uint64_t (*op_bound)(uint32_t bucket);
+	const char *(*op_name)(uint32_t opcode); /* "LOOKUP"; NULL for one that is not known */
+
+	/* Prints the effective configuration as INI. */
+	int (*dump_config)(void *server, FILE *to, struct graft_error *err);
+	/* Asks for an orderly end, as SIGTERM does. Returns at once. */
+	void (*stop)(void *server);
+	/* Runs fn(arg) on a worker, where it may block. */
+	int (*run)(void *server, void (*fn)(void *arg), void *arg);
+};
+
+/* The one exported object of the module. Main thread, in this order; close after every open that succeeded. */
+struct control_module {
+	uint32_t version; /* CONTROL_VERSION */
+	/* Takes the instance's lock, reads and checks its state, binds the API socket. Nothing is changed where it fails: another
+	 * daemon of this instance (its pid is named), state that is corrupt or newer (file and position are named). */
+	int (*open)(const struct control_host *host, struct control **c, struct graft_error *err);
+	/* The mounts of the file stand: mounts again what was mounted at run time, in order. One that fails is logged and kept. */
+	int (*restore)(struct control *c, struct graft_error *err);
+	/* The transports stand: writes config.ini and state.json, serves the API. */
+	int (*start)(struct control *c, struct graft_error *err);
+	/* No new requests; running ones have been answered when it returns. */
+	void (*stop)(struct control *c);
+	void (*close)(struct control *c);
+};
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mount, umount and remount while requests are served: the calls behind the configuration file and the control API. */
+#ifndef GRAFT_SERVER_MOUNTS_H
+#define GRAFT_SERVER_MOUNTS_H
+
+#include "server/config.h"
+#include "server/op_stats.h"
+
+struct server;
+
+/* Mounts a server may have at a time; slots have room for those that clients still hold nodes of. */
+#define MOUNTS_MAX 32768
+
+/*
+ * All of these may be called on any thread that may block, but not on a worker's strand; they wait for plugins and for the
+ * server's own strand of changes, never for a client's request. config is taken in every case. "at" is an absolute, normal path
+ * of at most 4096 bytes (config_check_at). Errors leave everything as it was: no descriptor, thread or name stays.
+ */
+
+/* -EEXIST where something is mounted there already (other mounts above and below are fine). */
+int mounts_add(struct server *s, struct mount_config *config, struct graft_error *err);
+/*
+ * The new one takes the path; the old one goes on for what is open on it and for nodes that clients hold, until they let go.
+ * -ENOENT where nothing is mounted.
+ */
+int mounts_replace(struct server *s, struct mount_config *config, struct graft_error *err);
+/*
+ * Detaches at once: new look-ups do not find it, nodes and handles of it are ESTALE, clients that can be told are told. Returns
+ * when no new request can reach it; its instance ends when the last running one has. -ENOENT where nothing is mounted; strict:
+ * -EBUSY with the counts in err while clients hold nodes or open files of it.
+ */
+int mounts_remove(struct server *s, const char *at, bool strict, struct graft_error *err);
+
+/* A mount in a listing; valid during the call of the function that gets it. */
+struct mount_info {
+	const char *name, *at, *type;
+	const struct mount_key *keys; /* as configured: at, type, layers and the plugins' own; not their defaults */
+	size_t nkeys;
+	uint32_t slot;
+	uint64_t since;  /* ns since 1970 */
+	uint64_t nodes;  /* look-ups that clients hold, the mount's root's included */
+	uint64_t handles; /* open files and directories */
+	const struct op_stats *stats;
+};
+
+/* Calls fn for each mount, in the order they were made, until it returns other than 0; returns that. fn must not call back. */
+int mounts_each(struct server *s, int (*fn)(const struct mount_info *info, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Statistics of requests by opcode: count, errors, latency histogram. One for each mount, one for the server's own. */
+#ifndef GRAFT_SERVER_OP_STATS_H
+#define GRAFT_SERVER_OP_STATS_H
+
+#include <graftfs/fuse.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Written by many queues without a shared cache line: each writer adds to one of OP_STATS_SHARDS blocks, by its shard number.
+ * Relaxed atomic additions; readers sum up.
+ */
+#define OP_STATS_SHARDS 4
+#define OP_STATS_BUCKETS 12 /* upper bounds 1, 4, 16 us ... 1 s (4^i us, i = 0..10), and everything above */
+
+struct op_stats;
+
+/* Zeroed; NULL when out of memory. Pages that nobody counts in take no memory. */
+struct op_stats *op_stats_new(void);
+void op_stats_free(struct op_stats *s);
+
+/* Any thread; opcode below GRAFT_OP_COUNT (0: unknown ones). */
+void op_stats_count(struct op_stats *s, uint32_t shard, uint32_t opcode, bool error, uint64_t ns);
+
+/* Sums over the shards; not a snapshot: a request may be counted in one field and not yet in another. */
+struct op_sum {
+	uint64_t count, errors, total_ns;
+	uint64_t buckets[OP_STATS_BUCKETS]; /* of this bucket alone, not cumulative */
+};
+void op_stats_read(const struct op_stats *s, uint32_t opcode, struct op_sum *sum);
+/* Upper bound of a bucket in nanoseconds; UINT64_MAX for the last. */
+uint64_t op_stats_bound(uint32_t bucket);
+
+#endif
