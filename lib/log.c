@@ -2,12 +2,15 @@
 /* The log: a line is put together on the stack and leaves with one write, so lines of several threads never mix. */
 #include "lib/log.h"
 
-#include <errno.h>
+#include "lib/cleanup.h"
+
+#include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #define LINE_MAX_BYTES 2048 /* newline included; more is cut */
 #define LIMIT_LINES 10
@@ -15,6 +18,9 @@
 
 /* Relaxed: nothing else is published through the level. */
 static _Atomic int level_now = GRAFT_LOG_INFO;
+/* Relaxed: who still sees the old number writes a line to stderr. Once it is a file's it stays, see switch_to. */
+static _Atomic int log_fd = STDERR_FILENO;
+static char log_path[PATH_MAX]; /* main thread; empty: no file */
 static void (*sink_fn)(void *user, int level, const char *line);
 static void *sink_user;
 
@@ -52,7 +58,70 @@ static void blank_controls(char *text)
 			*text = '?';
 }
 
-static void emit(int level, char *line, size_t len)
+/* The file, or -errno with err. Nothing here waits for a reader: a FIFO that nobody reads is ENXIO. */
+static int open_file(const char *path, struct graft_error *err)
+{
+	auto_close int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+	struct stat st;
+	if (fd < 0)
+		return error_set(err, errno, "cannot open the log %.512s: %s", path, strerror(errno));
+	if (fstat(fd, &st) != 0)
+		return error_set(err, errno, "cannot look at the log %.512s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+		return error_set(err, EINVAL, "cannot log to %.512s: it is no file, FIFO or terminal", path);
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0)
+		return error_set(err, errno, "cannot set up the log %.512s: %s", path, strerror(errno));
+	return steal_fd(&fd);
+}
+
+/* A file's descriptor number stays the same from file to file, so no thread writes to one that is closed. */
+static int switch_to(const char *path, struct graft_error *err)
+{
+	auto_close int fd = open_file(path, err);
+	if (fd < 0)
+		return fd;
+	int now = atomic_load_explicit(&log_fd, memory_order_relaxed);
+	if (now == STDERR_FILENO)
+		atomic_store_explicit(&log_fd, steal_fd(&fd), memory_order_relaxed);
+	else if (dup3(fd, now, O_CLOEXEC) < 0)
+		return error_set(err, errno, "cannot change the log to %.512s: %s", path, strerror(errno));
+	return 0;
+}
+
+int log_open(const char *path, struct graft_error *err)
+{
+	if (strlen(path) >= sizeof(log_path))
+		return error_set(err, ENAMETOOLONG, "cannot open the log: its path has more than %zu bytes",
+				 sizeof(log_path) - 1);
+	int res = switch_to(path, err);
+	if (res == 0)
+		strcpy(log_path, path);
+	return res;
+}
+
+int log_reopen(void)
+{
+	struct graft_error err = { 0 };
+	int res = *log_path != '\0' ? switch_to(log_path, &err) : 0;
+	if (res != 0)
+		log_err(NULL, "%s; the old one goes on", err.text);
+	return res;
+}
+
+/* The time and a blank; bytes. */
+static size_t stamp(char *line, size_t room)
+{
+	struct timespec ts;
+	struct tm tm;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	size_t len = strftime(line, room, "%Y-%m-%dT%H:%M:%S", &tm);
+	int part = snprintf(line + len, room - len, ".%03ldZ ", ts.tv_nsec / 1000000);
+	return len + (part > 0 ? (size_t)part : 0);
+}
+
+static void emit(int level, int fd, char *line, size_t len)
 {
 	if (sink_fn) {
 		sink_fn(sink_user, level, line);
@@ -60,7 +129,7 @@ static void emit(int level, char *line, size_t len)
 	}
 	line[len] = '\n';
 	/* Nobody is left to tell that the log cannot be written. */
-	ssize_t written = write(STDERR_FILENO, line, len + 1);
+	ssize_t written = write(fd, line, len + 1);
 	(void)written;
 }
 
@@ -71,14 +140,17 @@ void log_vmsg(int level, const char *object, const char *fmt, va_list ap)
 	int saved = errno;
 	char line[LINE_MAX_BYTES];
 	const size_t room = sizeof(line) - 1; /* for the newline */
-	int head =
-		snprintf(line, room, "graftfsd: %s%s%s", level_word(level), object ? object : "", object ? ": " : "");
-	size_t len = head > 0 ? strnlen(line, room) : 0;
+	int fd = atomic_load_explicit(&log_fd, memory_order_relaxed);
+	/* What reads stderr, such as the journal, has a clock of its own. */
+	size_t len = fd != STDERR_FILENO && !sink_fn ? stamp(line, room) : 0;
+	int head = snprintf(line + len, room - len, "graftfsd: %s%s%s", level_word(level), object ? object : "",
+			    object ? ": " : "");
+	len = head > 0 ? strnlen(line, room) : 0;
 	errno = saved; /* for %m */
 	if (vsnprintf(line + len, room - len, fmt, ap) < 0)
 		line[len] = '\0';
 	blank_controls(line);
-	emit(level, line, strnlen(line, room));
+	emit(level, fd, line, strnlen(line, room));
 	errno = saved;
 }
 

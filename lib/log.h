@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log: one line a message to stderr, "graftfsd: [level] [object: ]text". The one mutable global of the house. */
+/* The log: one line a message to stderr or a file, "graftfsd: [level] [object: ]text". The one mutable global. */
 #ifndef GRAFT_LIB_LOG_H
 #define GRAFT_LIB_LOG_H
+
+#include "lib/error.h"
 
 #include <graftfs/plugin.h>
 #include <stdarg.h>
@@ -12,6 +14,19 @@ void log_set_level(int level);
 int log_level(void);
 /* For tests and later sinks: where lines go; NULL: stderr. line has no newline. Set before threads start. */
 void log_set_sink(void (*sink)(void *user, int level, const char *line), void *user);
+
+/*
+ * From now on lines go to this file, each behind the time (UTC, ISO 8601, milliseconds). It is made, mode 0640, where
+ * it is missing, and appended to; a FIFO that somebody reads and a terminal are fine, other kinds are refused. Lines of
+ * other threads meanwhile go to the old or the new place. 0 or -errno with err. Main thread.
+ */
+int log_open(const char *path, struct graft_error *err);
+/*
+ * Opens the path of log_open again, whose file somebody may have renamed. The new one takes the old one's descriptor at
+ * once, so no line is lost. 0, also where there is no log file; -errno, after a line about it in the old file, which
+ * stays. Main thread.
+ */
+int log_reopen(void);
 
 /* object may be NULL. */
 void log_msg(int level, const char *object, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -100,11 +100,12 @@ static void put(struct options *o, size_t i, const union option_value *v)
 	}
 }
 
-static int store(struct options *o, size_t i, const char *text, struct graft_error *err)
+/* given: by the file, whose words options_each_set tells again; a default is kept as text only where it is one. */
+static int store(struct options *o, size_t i, const char *text, bool given, struct graft_error *err)
 {
 	union option_value v = { 0 };
 	int res = option_parse(&o->table[i], text, &v, err);
-	if (res == 0 && option_is_text(&o->table[i])) {
+	if (res == 0 && (given || option_is_text(&o->table[i]))) {
 		res = add_item(&o->rows[i], text, err);
 		if (res != 0)
 			error_wrap(err, "%s", o->table[i].key);
@@ -128,6 +129,13 @@ static int unknown_key(const struct options *o, const char *key, struct graft_er
 	return error_set(err, EINVAL, "unknown key '" OPTION_SHOWN "'", key);
 }
 
+static int given_twice(const char *key, const char *first, const char *second, struct graft_error *err)
+{
+	if (strcmp(first, second) == 0)
+		return error_set(err, EINVAL, "key '%s' is given twice", key);
+	return error_set(err, EINVAL, "key '%s' is given twice; first at %s", key, first);
+}
+
 int options_set(struct options *o, const char *key, const char *value, const char *where, struct graft_error *err)
 {
 	size_t i = find(o, key);
@@ -135,12 +143,12 @@ int options_set(struct options *o, const char *key, const char *value, const cha
 		return unknown_key(o, key, err);
 	struct option_row *row = &o->rows[i];
 	if (row->where && o->table[i].type != GRAFT_OPT_LIST)
-		return error_set(err, EINVAL, "key '%s' is given twice; first at %s", key, row->where);
+		return given_twice(key, row->where, where, err);
 
 	auto_free char *place = strdup(where);
 	if (!place)
 		return no_memory(err);
-	int res = store(o, i, value, err);
+	int res = store(o, i, value, true, err);
 	if (res == 0 && !row->where)
 		row->where = steal_ptr(place);
 	return res;
@@ -159,7 +167,7 @@ int options_finish(struct options *o, struct graft_error *err)
 		if (o->rows[i].has_value)
 			continue;
 		if (opt->dflt)
-			res = store(o, i, opt->dflt, err);
+			res = store(o, i, opt->dflt, false, err);
 		else if (!may_be_absent(opt))
 			res = error_set(err, EINVAL, "key '%s' is missing", opt->key);
 		else if (!option_is_text(opt))
@@ -179,4 +187,17 @@ const char *options_where(const struct options *o, const char *key)
 {
 	size_t i = find(o, key);
 	return i < o->n ? o->rows[i].where : NULL;
+}
+
+int options_each_set(const struct options *o, int (*fn)(const char *key, const char *text, void *arg), void *arg)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		const struct option_row *row = &o->rows[i];
+		for (size_t k = 0; row->where && k < row->count; k++) {
+			int res = fn(o->table[i].key, row->items[k], arg);
+			if (res != 0)
+				return res;
+		}
+	}
+	return 0;
 }

@@ -32,6 +32,11 @@ int options_finish(struct options *o, struct graft_error *err);
 const void *options_settings(const struct options *o);
 /* "file:12" of a key that was set, NULL otherwise. */
 const char *options_where(const struct options *o, const char *key);
+/*
+ * Calls fn for each key that options_set took, not for defaults, in table order, a list's values one by one, with the
+ * text as it was given, until fn returns other than 0; returns that.
+ */
+int options_each_set(const struct options *o, int (*fn)(const char *key, const char *text, void *arg), void *arg);
 
 /*
  * Checks a table that somebody else wrote (a plugin's): keys, types, offsets within size, choices, defaults that parse.

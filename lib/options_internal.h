@@ -17,7 +17,7 @@ union option_value {
 	uint32_t index; /* ENUM */
 };
 
-/* One key and what was said about it. Text (STRING, PATH: one item; LIST: any number) lies in items. */
+/* One key and what was said of it. Text lies in items: of STRING and PATH one, of LIST any number, of others if set. */
 struct option_row {
 	char *where; /* place of the first options_set, NULL: not set */
 	char **items;

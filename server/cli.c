@@ -5,48 +5,62 @@
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' },
-	{ "dump-config", no_argument, NULL, 'd' },  { "version", no_argument, NULL, 'V' },
-	{ "help", no_argument, NULL, 'h' },	    { NULL, 0, NULL, 0 },
+	{ "dump-config", no_argument, NULL, 'd' },  { "mountpoint", required_argument, NULL, 'm' },
+	{ "version", no_argument, NULL, 'V' },	    { "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
 };
 
 static const char help_head[] =
-	"graftfsd - serves directories of this host to virtual machines, as virtio-fs over vhost-user\n"
+	"graftfsd - serves file systems made of plugins: to virtual machines as virtio-fs, and to this host\n"
 	"\n"
-	"usage: graftfsd --config FILE\n"
+	"usage: graftfsd --config FILE [--mountpoint DIR]\n"
 	"\n"
-	"  -c, --config FILE   the configuration, an INI file; without the options below it is served\n"
-	"      --check-config  only look whether the configuration is right, print FILE: ok\n"
-	"      --dump-config   only print the configuration in full, with every default, as an INI file\n"
-	"  -V, --version       print the version\n"
-	"  -h, --help          print this\n"
+	"  -c, --config FILE     the configuration, an INI file\n"
+	"      --mountpoint DIR  where its [transport fuse] mounts, which is added if it has none\n"
+	"      --check-config    do not serve, only look whether the configuration is right, print FILE: ok\n"
+	"      --dump-config     do not serve, only print the configuration in full, with every default, as an INI file\n"
+	"  -V, --version         print the version\n"
+	"  -h, --help            print this\n"
 	"\n"
 	"The program stays in the foreground, prints 'graftfsd: ready' on standard error once it serves, and ends on\n"
 	"SIGTERM or SIGINT. Exit status: 0 after an orderly end, 1 if it could not start or failed, 2 for an error in\n"
 	"the command line or the configuration.\n"
 	"\n"
-	"A configuration that serves /srv/share under the tag 'myfs':\n"
+	"A configuration that serves /srv/share, with /srv/photos in its folder media/photos, to a virtual machine\n"
+	"under the tag 'myfs' and to this host at /mnt/share:\n"
 	"\n"
 	"  [server]\n"
 	"  sandbox = none\n"
 	"  seccomp = none\n"
+	"  api-socket = /run/graftfs.api      ; for graftctl: mounts come and go while it serves\n"
 	"\n"
 	"  [transport vhost-user]\n"
 	"  socket = /run/graftfs.sock\n"
 	"  tag    = myfs\n"
+	"\n"
+	"  [transport fuse]\n"
+	"  mountpoint = /mnt/share\n"
 	"\n"
 	"  [mount share]\n"
 	"  at     = /\n"
 	"  type   = passthrough\n"
 	"  source = /srv/share\n"
 	"\n"
-	"Connect a virtual machine with shared memory to the socket, then in the guest: mount -t virtiofs myfs /mnt\n";
+	"  [mount photos]\n"
+	"  at     = /media/photos\n"
+	"  type   = passthrough\n"
+	"  source = /srv/photos\n"
+	"\n"
+	"Connect a virtual machine with shared memory to the socket, then in the guest: mount -t virtiofs myfs /mnt\n"
+	"Another mount:  graftctl -s /run/graftfs.api mount /srv/music /media/music\n";
 
 static const char help_tail[] =
 	"\nThe plugin that type names has keys of its own, see its page. Lines that begin with ; or # are comments.\n"
-	"Pages: graftfsd(8), graftfs.ini(5), graftfs-passthrough(7).\n";
+	"Pages: graftfsd(8), graftfs.ini(5), graftctl(1), graftfs-passthrough(7).\n";
 
 static void print_help(void)
 {
@@ -55,6 +69,8 @@ static void print_help(void)
 	options_help(config_server_options, "", stdout);
 	fputs("\nKeys of [transport vhost-user]; of several, each has a name: [transport vhost-user NAME]:\n", stdout);
 	options_help(config_transport_options, "", stdout);
+	fputs("\nKeys of [transport fuse], or [transport fuse NAME]:\n", stdout);
+	options_help(config_fuse_options, "", stdout);
 	fputs("\nKeys of [mount NAME]:\n", stdout);
 	options_help(config_mount_options, "", stdout);
 	fputs(help_tail, stdout);
@@ -87,7 +103,7 @@ static int unknown_option(const char *word)
 
 static int usage_error(const char *what, const char *word)
 {
-	fprintf(stderr, "graftfsd: %s '%s'; see graftfsd --help\n", what, word);
+	fprintf(stderr, "graftfsd: %s '%.200s'; see graftfsd --help\n", what, word);
 	return CLI_EXIT_USAGE;
 }
 
@@ -113,6 +129,49 @@ static int set_mode(struct cli *cli, int mode)
 	return CLI_GO_ON;
 }
 
+/* Adds the parts of a path to to; empty and '.' parts are left out. Why it cannot, or NULL. */
+static const char *add_parts(char *to, size_t room, const char *path)
+{
+	size_t len = strlen(to);
+	while (*path) {
+		size_t part = strcspn(path, "/");
+		if (part == 2 && memcmp(path, "..", 2) == 0)
+			return "write --mountpoint without '..' parts:";
+		if (part > 0 && !(part == 1 && *path == '.')) {
+			if (part + 2 > room - len)
+				return "this --mountpoint is too long:";
+			to[len++] = '/';
+			memcpy(to + len, path, part);
+			len += part;
+			to[len] = '\0';
+		}
+		path += part + (path[part] == '/');
+	}
+	return NULL;
+}
+
+/* Not by realpath(3), which fails on a mount point whose server died; that is one to take over. */
+static int take_mountpoint(struct cli *cli, const char *dir)
+{
+	char cwd[PATH_MAX] = "";
+	if (*dir == '\0')
+		return usage_error("no directory behind", "--mountpoint");
+	if (cli->mountpoint[0])
+		return usage_error("a second mount point", dir);
+	if (*dir != '/' && !getcwd(cwd, sizeof(cwd))) {
+		fprintf(stderr, "graftfsd: --mountpoint %.200s: no working directory: %s\n", dir, strerror(errno));
+		return CLI_EXIT_USAGE;
+	}
+	const char *fault = add_parts(cli->mountpoint, sizeof(cli->mountpoint), cwd);
+	if (!fault)
+		fault = add_parts(cli->mountpoint, sizeof(cli->mountpoint), dir);
+	if (fault)
+		return usage_error(fault, dir);
+	if (!cli->mountpoint[0])
+		strcpy(cli->mountpoint, "/");
+	return CLI_GO_ON;
+}
+
 /* One option that getopt found. */
 static int take_option(struct cli *cli, int option, char *const *argv)
 {
@@ -126,6 +185,8 @@ static int take_option(struct cli *cli, int option, char *const *argv)
 		return set_mode(cli, CLI_CHECK);
 	case 'd':
 		return set_mode(cli, CLI_DUMP);
+	case 'm':
+		return take_mountpoint(cli, optarg);
 	case 'V':
 		printf("graftfsd %s, plugin ABI %d.%d\n", GRAFT_VERSION, GRAFT_ABI_MAJOR, GRAFT_ABI_MINOR);
 		return flush_stdout();
@@ -163,7 +224,7 @@ int cli_config(const struct cli *cli, struct config **config, struct plugin_regi
 	struct graft_error err = { 0 };
 	int status = 0;
 
-	*config = config_read_ini(cli->config_path, registry, &err);
+	*config = config_read_ini(cli->config_path, cli->mountpoint[0] ? cli->mountpoint : NULL, registry, &err);
 	if (!*config) {
 		fprintf(stderr, "graftfsd: %s\n", err.text);
 		return CLI_EXIT_USAGE;

@@ -5,12 +5,15 @@
 
 #include "server/config.h"
 
+#include <limits.h>
+
 #define CLI_GO_ON (-1)
 #define CLI_EXIT_USAGE 2 /* exit status of a usage or configuration error */
 
 struct cli {
 	enum { CLI_SERVE, CLI_CHECK, CLI_DUMP } mode;
-	const char *config_path; /* points into argv */
+	const char *config_path;   /* points into argv */
+	char mountpoint[PATH_MAX]; /* of the [transport fuse], absolute; empty: what the configuration says */
 };
 
 /*

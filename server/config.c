@@ -53,8 +53,25 @@ static void cleanup_config(struct config **c)
 	config_free(*c);
 }
 
-struct config *config_read_text(const char *name, const char *text, size_t len, struct plugin_registry **registry,
-				struct graft_error *err)
+/* --mountpoint: the one [transport fuse] gets it, whatever the file says there. */
+static int use_mountpoint(struct ini_file *file, const char *mountpoint, struct graft_error *err)
+{
+	const char *section = NULL;
+	for (size_t i = 0; i < file->n; i++) {
+		const char *text = file->sections[i].text;
+		if (!config_behind(text, "transport fuse"))
+			continue;
+		if (section)
+			return error_set(err, EINVAL,
+					 "%s: --mountpoint: the file has several [transport fuse] sections",
+					 file->name);
+		section = text;
+	}
+	return ini_file_set(file, section ? section : "transport fuse", "mountpoint", mountpoint, err);
+}
+
+struct config *config_read_text(const char *name, const char *text, size_t len, const char *mountpoint,
+				struct plugin_registry **registry, struct graft_error *err)
 {
 	struct ini_file file __attribute__((cleanup(ini_file_free))) = { .name = name };
 	struct config *c __attribute__((cleanup(cleanup_config))) = calloc(1, sizeof(*c));
@@ -64,15 +81,18 @@ struct config *config_read_text(const char *name, const char *text, size_t len, 
 		config_no_memory(err);
 		return NULL;
 	}
-	if (ini_file_parse(&file, text, len, err) == 0 && config_build(c, &file, registry, err) == 0 &&
-	    config_check(c, err) == 0 && config_check_release(c, err) == 0)
+	int res = ini_file_parse(&file, text, len, err);
+	if (res == 0 && mountpoint)
+		res = use_mountpoint(&file, mountpoint, err);
+	if (res == 0 && config_build(c, &file, registry, err) == 0 && config_check(c, err) == 0 &&
+	    config_check_release(c, err) == 0)
 		return steal_ptr(c);
 	plugin_registry_free(*registry);
 	*registry = NULL;
 	return NULL;
 }
 
-static void free_mount(struct mount_config *m)
+void config_mount_fini(struct mount_config *m)
 {
 	for (uint32_t i = 0; m->members && i < m->nmembers; i++) {
 		options_free(m->members[i].options);
@@ -89,7 +109,7 @@ void config_free(struct config *c)
 	if (!c)
 		return;
 	for (uint32_t i = 0; i < c->nmounts; i++)
-		free_mount(&c->mounts[i]);
+		config_mount_fini(&c->mounts[i]);
 	free(c->mounts);
 	for (uint32_t i = 0; i < c->ntransports; i++) {
 		options_free(c->transports[i].options);

@@ -53,7 +53,7 @@ enum config_flag_key {
 
 /* [transport vhost-user], [transport fuse], or either with a NAME behind it where several stand */
 struct transport_config {
-	uint32_t kind;      /* enum graft_transport; says which of the keys below hold */
+	uint32_t kind;      /* enum graft_transport; says which of the keys below hold, others are NULL, 0 or -1 */
 	const char *name;   /* the section's words behind "transport" */
 	const char *socket; /* absolute path of at most 107 bytes, or NULL */
 	int32_t fd;         /* inherited listening socket, or -1 */
@@ -107,28 +107,33 @@ struct mount_spec {
 };
 
 /*
- * A checked mount of its own. Plugins must have been loaded (plugin_registry_seal); an error names those that were. NULL with err.
- * Any thread.
+ * A checked mount of its own. Plugins must have been loaded (plugin_registry_seal); an error names those that were.
+ * NULL with err. Any thread.
  */
 struct mount_config *config_mount_new(const struct mount_spec *spec, struct plugin_registry *registry,
 				      struct graft_error *err);
-/* Only of config_mount_new. NULL is fine. */
+/* Only of config_mount_new, before its registry ends. NULL is fine. Any thread. */
 void config_mount_free(struct mount_config *m);
 /*
- * The keys of a mount that were set, in an order that config_mount_new takes: at, type, layers, the rest; not the defaults. An array
- * that one free() drops with all its texts; NULL when out of memory.
+ * The keys of a mount that were set, as they were written, a list's one by one: at, type, layers, the backend's, then
+ * the layers'; not the defaults. config_mount_new makes the same mount of them. An array that one free() drops with all its
+ * texts; NULL when out of memory.
  */
 struct mount_key *config_mount_keys(const struct mount_config *m, size_t *n);
-/* Absolute, at most 4096 bytes, UTF-8, no control characters, no empty, "." or ".." part; "/" is right. 0 or -EINVAL with err, which
- * says what is wrong with it. */
+/*
+ * Absolute, at most 4096 bytes, UTF-8, no control characters, no empty, "." or ".." part, none of more than 255 bytes;
+ * "/" is right. 0 or -EINVAL with err, which says what is wrong with it. Any thread.
+ */
 int config_check_at(const char *at, struct graft_error *err);
 
 /*
  * Reads an INI file. Nothing but the file and the plugin libraries is opened. NULL with err: "FILE:LINE: ..." with the
  * word, what is wrong and what would be right. Plugins are loaded through *registry, made here; it must outlive the
- * config. On failure *registry is NULL. Main thread only.
+ * config. On failure *registry is NULL. mountpoint, if not NULL, takes the place of what the one [transport fuse] says,
+ * which is added where there is none. Main thread only.
  */
-struct config *config_read_ini(const char *path, struct plugin_registry **registry, struct graft_error *err);
+struct config *config_read_ini(const char *path, const char *mountpoint, struct plugin_registry **registry,
+			       struct graft_error *err);
 void config_free(struct config *c);
 /*
  * Prints c as an INI file; reading that gives the same config, and dumping it again the same bytes. 0, -EINVAL with err
@@ -137,6 +142,7 @@ void config_free(struct config *c);
 int config_dump(const struct config *c, FILE *to, struct graft_error *err);
 
 /* Tables of the sections' own keys, for help and manual. */
-extern const struct graft_opt config_server_options[], config_transport_options[], config_mount_options[];
+extern const struct graft_opt config_server_options[], config_transport_options[], config_fuse_options[],
+	config_mount_options[];
 
 #endif

@@ -9,17 +9,7 @@
 #include <sys/stat.h>
 
 #define WORKERS_MAX 256
-
-/* Keys and sections that the design has and this release does not. */
-static const char *const later_server_keys[] = { "state-dir", "api-socket" };
-
-static bool is_later_key(const char *key)
-{
-	for (size_t i = 0; i < sizeof(later_server_keys) / sizeof(later_server_keys[0]); i++)
-		if (strcmp(key, later_server_keys[i]) == 0)
-			return true;
-	return false;
-}
+#define FUSE_THREADS_MAX 64
 
 /* Gives every key of a section to one table. */
 static int set_keys(struct options *o, const struct ini_file *file, const struct ini_section *s,
@@ -36,8 +26,7 @@ static int set_keys(struct options *o, const struct ini_file *file, const struct
 	return 0;
 }
 
-/* What stands in the section behind its first words; NULL if the section does not begin with them. */
-static const char *behind(const char *text, const char *words)
+const char *config_behind(const char *text, const char *words)
 {
 	size_t len = strlen(words);
 	if (strncmp(text, words, len) != 0 || (text[len] != '\0' && text[len] != ' '))
@@ -45,18 +34,16 @@ static const char *behind(const char *text, const char *words)
 	return text[len] == ' ' ? text + len + 1 : text + len;
 }
 
-/* strtoul would take signs and blanks. */
-static int read_workers(struct server_config *server, const char *text, struct graft_error *err)
+/* auto, which is 0, or a number. strtoul would take signs and blanks. */
+static int read_threads(const struct options *o, const char *key, const char *text, uint32_t max, uint64_t *n,
+			struct graft_error *err)
 {
 	size_t len = strspn(text, "0123456789");
-	if (strcmp(text, "auto") == 0)
+	*n = len > 0 && len <= 3 && text[len] == '\0' ? strtoul(text, NULL, 10) : 0;
+	if (strcmp(text, "auto") == 0 || (*n >= 1 && *n <= max))
 		return 0;
-	if (len > 0 && len <= 3 && text[len] == '\0')
-		server->workers = strtoul(text, NULL, 10);
-	if (server->workers >= 1 && server->workers <= WORKERS_MAX)
-		return 0;
-	error_set(err, EINVAL, "workers = %.100s: must be auto or a whole number from 1 to %d", text, WORKERS_MAX);
-	return error_wrap(err, "%s", options_where(server->options, "workers"));
+	error_set(err, EINVAL, "%s = %.100s: must be auto or a whole number from 1 to %u", key, text, max);
+	return error_wrap(err, "%s", options_where(o, key));
 }
 
 static int read_instance(const struct server_config *server, struct graft_error *err)
@@ -94,14 +81,10 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 			struct graft_error *err)
 {
 	char where[CONFIG_WHERE_MAX];
-	server->where = strdup(s->line > 0 ? ini_where(file, s->line, where) : file->name);
+	server->where = strdup(ini_where(file, s->line, where));
 	server->options = options_new(config_server_options, sizeof(struct server_settings));
 	if (!server->options || !server->where)
 		return config_no_memory(err);
-	for (size_t i = 0; i < s->nkeys; i++)
-		if (is_later_key(s->keys[i].name))
-			return error_set(err, EINVAL, "%s: %s: not in this release",
-					 ini_where(file, s->keys[i].line, where), s->keys[i].name);
 	int res = set_keys(server->options, file, s, err);
 	if (res != 0)
 		return res;
@@ -112,50 +95,53 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 	server->seccomp = set->seccomp;
 	server->plugin_dir = set->plugin_dir;
 	server->rlimit_nofile = set->rlimit_nofile;
-	res = read_workers(server, set->workers, err);
+	server->state_dir = set->state_dir;
+	server->api_socket = set->api_socket;
+	server->log_file = set->log_file;
+	res = read_threads(server->options, "workers", set->workers, WORKERS_MAX, &server->workers, err);
 	if (res == 0)
 		res = read_instance(server, err);
 	return res == 0 ? read_plugins(server, &set->plugins, err) : res;
 }
 
-static int transport_kind(const char *name, const char *where, const char *section, struct graft_error *err)
-{
-	static const char *const kinds[] = { "vhost-user", "fuse" };
-	const char *extra = behind(name, "vhost-user");
-	char kind[CONFIG_NAME_MAX];
+static const struct transport_kind {
+	const char *word;
+	uint32_t kind;
+	const struct graft_opt *options;
+	size_t settings_size;
+} transport_kinds[] = {
+	{ "vhost-user", GRAFT_VHOST_USER, config_transport_options, sizeof(struct transport_settings) },
+	{ "fuse", GRAFT_DEV_FUSE, config_fuse_options, sizeof(struct fuse_settings) },
+};
 
-	if (extra && (*extra == '\0' || config_name_good(extra)))
-		return 0;
-	if (extra)
-		return error_set(err, EINVAL,
-				 "%s: [%.100s]: the name behind vhost-user must be [A-Za-z0-9][A-Za-z0-9_.-]*, "
-				 "at most %d bytes",
-				 where, section, CONFIG_NAME_MAX);
-	if (behind(name, "fuse"))
-		return error_set(err, EINVAL, "%s: [%.100s]: this release serves vhost-user only", where, section);
-	snprintf(kind, sizeof(kind), "%.*s", (int)strcspn(name, " "), name);
-	const char *near = options_nearest(kind, kinds, 2);
-	return error_set(err, EINVAL, "%s: [%.100s]: unknown kind of transport; %s%s%s", where, section,
-			 near ? "did you mean '" : "write [transport vhost-user]", near ? near : "", near ? "'?" : "");
+/* The kind of a transport's section, whose text behind "transport" is name; NULL with err. */
+static const struct transport_kind *find_kind(const char *name, const char *where, const char *section,
+					      struct graft_error *err)
+{
+	const char *words[] = { transport_kinds[0].word, transport_kinds[1].word };
+	char word[CONFIG_NAME_MAX];
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *extra = config_behind(name, words[i]);
+		if (extra && (*extra == '\0' || config_name_good(extra)))
+			return &transport_kinds[i];
+		if (!extra)
+			continue;
+		error_set(err, EINVAL,
+			  "%s: [%.100s]: the name behind %s must be [A-Za-z0-9][A-Za-z0-9_.-]*, at most %d bytes",
+			  where, section, words[i], CONFIG_NAME_MAX);
+		return NULL;
+	}
+	snprintf(word, sizeof(word), "%.*s", (int)strcspn(name, " "), name);
+	const char *near = options_nearest(word, words, 2);
+	error_set(err, EINVAL, "%s: [%.100s]: unknown kind of transport; %s%s%s", where, section,
+		  near ? "did you mean '" : "write [transport vhost-user] or [transport fuse]", near ? near : "",
+		  near ? "'?" : "");
+	return NULL;
 }
 
-static int build_transport(struct transport_config *t, const struct ini_file *file, const struct ini_section *s,
-			   const char *name, struct graft_error *err)
+static void take_vhost_user(struct transport_config *t)
 {
-	char where[CONFIG_WHERE_MAX];
-	ini_where(file, s->line, where);
-	int res = transport_kind(name, where, s->text, err);
-	if (res != 0)
-		return res;
-	t->kind = GRAFT_VHOST_USER;
-	t->name = strdup(name);
-	t->where = strdup(where);
-	t->options = options_new(config_transport_options, sizeof(struct transport_settings));
-	if (!t->name || !t->where || !t->options)
-		return config_no_memory(err);
-	res = set_keys(t->options, file, s, err);
-	if (res != 0)
-		return res;
 	const struct transport_settings *set = options_settings(t->options);
 	t->socket = set->socket;
 	t->fd = set->fd == UINT64_MAX ? -1 : (int32_t)set->fd;
@@ -163,6 +149,40 @@ static int build_transport(struct transport_config *t, const struct ini_file *fi
 	t->queues = (uint32_t)set->queues;
 	t->once = set->once;
 	memcpy(t->flag, set->flag, sizeof(t->flag));
+}
+
+static int take_fuse(struct transport_config *t, struct graft_error *err)
+{
+	const struct fuse_settings *set = options_settings(t->options);
+	uint64_t threads;
+	int res = read_threads(t->options, "threads", set->threads, FUSE_THREADS_MAX, &threads, err);
+	t->mountpoint = set->mountpoint;
+	t->threads = (uint32_t)threads;
+	t->fd = -1;
+	memcpy(t->flag, set->flag, sizeof(t->flag));
+	t->flag[CONFIG_KEY_SUBMOUNTS] = CONFIG_FLAG_NEVER;
+	return res;
+}
+
+static int build_transport(struct transport_config *t, const struct ini_file *file, const struct ini_section *s,
+			   const char *name, struct graft_error *err)
+{
+	char where[CONFIG_WHERE_MAX];
+	const struct transport_kind *kind = find_kind(name, ini_where(file, s->line, where), s->text, err);
+	if (!kind)
+		return -EINVAL;
+	t->kind = kind->kind;
+	t->name = strdup(name);
+	t->where = strdup(where);
+	t->options = options_new(kind->options, kind->settings_size);
+	if (!t->name || !t->where || !t->options)
+		return config_no_memory(err);
+	int res = set_keys(t->options, file, s, err);
+	if (res != 0)
+		return res;
+	if (t->kind == GRAFT_DEV_FUSE)
+		return take_fuse(t, err);
+	take_vhost_user(t);
 	return 0;
 }
 
@@ -171,11 +191,11 @@ static int build_section(struct config *c, const struct ini_file *file, const st
 			 struct plugin_registry *registry, struct graft_error *err)
 {
 	char where[CONFIG_WHERE_MAX];
-	const char *name = behind(s->text, "transport");
+	const char *name = config_behind(s->text, "transport");
 	if (name)
 		return build_transport(&c->transports[c->ntransports++], file, s, name, err);
 	struct mount_config *m = &c->mounts[c->nmounts++];
-	name = behind(s->text, "mount");
+	name = config_behind(s->text, "mount");
 	m->name = strdup(name);
 	m->where = strdup(ini_where(file, s->line, where));
 	if (!m->name || !m->where)
@@ -196,9 +216,9 @@ static int check_sections(const struct ini_file *file, struct graft_error *err)
 	for (size_t i = 0; i < file->n; i++) {
 		const char *text = file->sections[i].text;
 		ini_where(file, file->sections[i].line, where);
-		if (strcmp(text, "server") == 0 || behind(text, "transport") || behind(text, "mount"))
+		if (strcmp(text, "server") == 0 || config_behind(text, "transport") || config_behind(text, "mount"))
 			continue;
-		if (behind(text, "server"))
+		if (config_behind(text, "server"))
 			return error_set(err, EINVAL, "%s: [%.100s]: [server] takes no name", where, text);
 		snprintf(kind, sizeof(kind), "%.*s", (int)strcspn(text, " "), text);
 		const char *near = options_nearest(kind, kinds, 3);

@@ -2,8 +2,17 @@
 /* Configuration: what concerns several keys or sections at once, and what this release does not have. */
 #include "server/config_internal.h"
 
-#include <errno.h>
+#include "lib/cleanup.h"
+
 #include <string.h>
+
+static int check_socket(const struct options *o, const char *key, const char *path, struct graft_error *err)
+{
+	if (strlen(path) <= CONFIG_SOCKET_MAX)
+		return 0;
+	return error_set(err, EINVAL, "%s: %s = %.120s: longer than the %d bytes of a socket's path",
+			 options_where(o, key), key, path, CONFIG_SOCKET_MAX);
+}
 
 static int check_listener(const struct transport_config *t, struct graft_error *err)
 {
@@ -13,13 +22,33 @@ static int check_listener(const struct transport_config *t, struct graft_error *
 	if (!t->socket && t->fd < 0)
 		return error_set(err, EINVAL, "%s: [transport %s]: key 'socket' is missing (or 'fd')", t->where,
 				 t->name);
-	if (t->socket && strlen(t->socket) > CONFIG_SOCKET_MAX)
-		return error_set(err, EINVAL, "%s: socket = %.120s: longer than the %d bytes of a socket's path",
-				 options_where(t->options, "socket"), t->socket, CONFIG_SOCKET_MAX);
 	if (t->tag && strlen(t->tag) > CONFIG_TAG_MAX)
 		return error_set(err, EINVAL, "%s: tag = %.100s: longer than %d bytes",
 				 options_where(t->options, "tag"), t->tag, CONFIG_TAG_MAX);
+	return t->socket ? check_socket(t->options, "socket", t->socket, err) : 0;
+}
+
+static int check_transport(const struct config *c, const struct transport_config *t, struct graft_error *err)
+{
+	int res = t->kind == GRAFT_VHOST_USER ? check_listener(t, err) : 0;
+	if (res != 0)
+		return res;
+	const char *fault = t->mountpoint ? config_path_fault(t->mountpoint) : NULL;
+	if (fault)
+		return error_set(err, EINVAL, "%s: mountpoint = %.100s: %s", options_where(t->options, "mountpoint"),
+				 t->mountpoint, fault);
+	if (t->socket && c->server.api_socket && strcmp(t->socket, c->server.api_socket) == 0)
+		return error_set(err, EINVAL, "%s: socket = %s: api-socket at %s listens there",
+				 options_where(t->options, "socket"), t->socket,
+				 options_where(c->server.options, "api-socket"));
 	return 0;
+}
+
+/* Whether inner is outer or a path below it; both are normal. */
+static bool path_within(const char *inner, const char *outer)
+{
+	size_t len = strcmp(outer, "/") == 0 ? 0 : strlen(outer);
+	return strncmp(inner, outer, len) == 0 && (inner[len] == '/' || inner[len] == '\0');
 }
 
 static int check_pair(const struct transport_config *a, const struct transport_config *b, struct graft_error *err)
@@ -30,13 +59,27 @@ static int check_pair(const struct transport_config *a, const struct transport_c
 	if (a->fd >= 0 && a->fd == b->fd)
 		return error_set(err, EINVAL, "%s: fd = %d: [transport %s] at %s listens there",
 				 options_where(b->options, "fd"), b->fd, a->name, a->where);
+	if (!a->mountpoint || !b->mountpoint)
+		return 0;
+	const char *where = options_where(b->options, "mountpoint");
+	if (strcmp(a->mountpoint, b->mountpoint) == 0)
+		return error_set(err, EINVAL, "%s: mountpoint = %.100s: [transport %s] at %s is mounted there", where,
+				 b->mountpoint, a->name, a->where);
+	/* The kernel would ask the outer one for the directory of the inner one, at start and at every umount. */
+	if (path_within(a->mountpoint, b->mountpoint) || path_within(b->mountpoint, a->mountpoint))
+		return error_set(err, EINVAL,
+				 "%s: mountpoint = %.100s: one lies below the other: [transport %s] at %s has %.100s",
+				 where, b->mountpoint, a->name, a->where, a->mountpoint);
 	return 0;
 }
 
 static int check_transports(const struct config *c, struct graft_error *err)
 {
+	if (c->ntransports > CONFIG_TRANSPORTS_MAX)
+		return error_set(err, EINVAL, "%s: more than %d transports", c->transports[CONFIG_TRANSPORTS_MAX].where,
+				 CONFIG_TRANSPORTS_MAX);
 	for (uint32_t i = 0; i < c->ntransports; i++) {
-		int res = check_listener(&c->transports[i], err);
+		int res = check_transport(c, &c->transports[i], err);
 		for (uint32_t k = 0; res == 0 && k < i; k++)
 			res = check_pair(&c->transports[k], &c->transports[i], err);
 		if (res != 0)
@@ -45,43 +88,51 @@ static int check_transports(const struct config *c, struct graft_error *err)
 	return 0;
 }
 
-/* Absolute, and no part is empty, "." or ".."; "/" is normal. */
-static bool path_normal(const char *path)
+/* By path, then in the order of the file. */
+static int compare_mounts(const void *a, const void *b)
 {
-	if (strcmp(path, "/") == 0)
-		return true;
-	while (*path == '/') {
-		size_t len = strcspn(++path, "/");
-		if (len == 0 || (len == 1 && path[0] == '.') || (len == 2 && path[0] == '.' && path[1] == '.'))
-			return false;
-		path += len;
-	}
-	return *path == '\0';
+	const struct mount_config *x = *(const struct mount_config *const *)a;
+	const struct mount_config *y = *(const struct mount_config *const *)b;
+	int order = strcmp(x->at, y->at);
+	return order != 0 ? order : (x > y) - (x < y);
 }
 
+/* No two mounts at one path. There may be thousands, so they are sorted. */
 static int check_mounts(const struct config *c, struct graft_error *err)
 {
-	for (uint32_t i = 0; i < c->nmounts; i++) {
-		const struct mount_config *m = &c->mounts[i];
-		const char *where = options_where(m->options, "at");
-		if (!path_normal(m->at))
-			return error_set(err, EINVAL, "%s: at = %.100s: must have no empty, '.' or '..' part", where,
-					 m->at);
-		for (uint32_t k = 0; k < i; k++)
-			if (strcmp(c->mounts[k].at, m->at) == 0)
-				return error_set(err, EINVAL, "%s: at = %.100s: [mount %s] at %s is mounted there",
-						 where, m->at, c->mounts[k].name, c->mounts[k].where);
+	auto_free const struct mount_config **sorted = calloc((size_t)c->nmounts + 1, sizeof(*sorted));
+	if (!sorted)
+		return config_no_memory(err);
+	for (uint32_t i = 0; i < c->nmounts; i++)
+		sorted[i] = &c->mounts[i];
+	qsort(sorted, c->nmounts, sizeof(*sorted), compare_mounts);
+	for (uint32_t i = 1; i < c->nmounts; i++) {
+		const struct mount_config *a = sorted[i - 1], *b = sorted[i];
+		if (strcmp(a->at, b->at) == 0)
+			return error_set(err, EINVAL, "%s: at = %.100s: [mount %s] at %s is mounted there",
+					 options_where(b->options, "at"), b->at, a->name, a->where);
 	}
 	return 0;
+}
+
+static int check_server(const struct server_config *server, struct graft_error *err)
+{
+	return server->api_socket ? check_socket(server->options, "api-socket", server->api_socket, err) : 0;
 }
 
 int config_check(const struct config *c, struct graft_error *err)
 {
 	if (c->ntransports == 0)
-		return error_set(err, EINVAL, "%s: section [transport vhost-user] is missing", c->file);
-	if (c->nmounts == 0)
-		return error_set(err, EINVAL, "%s: section [mount NAME] is missing", c->file);
-	int res = check_transports(c, err);
+		return error_set(err, EINVAL, "%s: section [transport vhost-user] or [transport fuse] is missing",
+				 c->file);
+	if (c->nmounts == 0 && !c->server.api_socket && !c->server.state_dir)
+		return error_set(err, EINVAL,
+				 "%s: section [mount NAME] is missing; only with api-socket or state-dir may there be "
+				 "none",
+				 c->file);
+	int res = check_server(&c->server, err);
+	if (res == 0)
+		res = check_transports(c, err);
 	return res == 0 ? check_mounts(c, err) : res;
 }
 
@@ -102,13 +153,5 @@ int config_check_release(const struct config *c, struct graft_error *err)
 	int res = check_none(&c->server, "sandbox", config_sandboxes[c->server.sandbox], err);
 	if (res == 0)
 		res = check_none(&c->server, "seccomp", config_seccomps[c->server.seccomp], err);
-	if (res != 0)
-		return res;
-	if (c->nmounts > 1)
-		return error_set(err, EINVAL, "%s: [mount %s]: this release has one mount only; [mount %s] is at %s",
-				 c->mounts[1].where, c->mounts[1].name, c->mounts[0].name, c->mounts[0].where);
-	if (strcmp(c->mounts[0].at, "/") != 0)
-		return error_set(err, EINVAL, "%s: at = %.100s: this release mounts at / only",
-				 options_where(c->mounts[0].options, "at"), c->mounts[0].at);
-	return 0;
+	return res;
 }

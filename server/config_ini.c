@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <ini.h>
+#include <search.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -18,11 +19,15 @@ struct ini_parse {
 	uint32_t line;        /* number of the present line, from 1 */
 	struct graft_error *err;
 	bool failed; /* err is set */
+	void *texts;  /* of the sections so far, a tree of tsearch(3): there may be thousands */
 };
 
 const char *ini_where(const struct ini_file *file, uint32_t line, char where[CONFIG_WHERE_MAX])
 {
-	snprintf(where, CONFIG_WHERE_MAX, "%.512s:%u", file->name, line);
+	if (line == 0)
+		snprintf(where, CONFIG_WHERE_MAX, "%.512s", file->name);
+	else
+		snprintf(where, CONFIG_WHERE_MAX, "%.512s:%u", file->name, line);
 	return where;
 }
 
@@ -73,19 +78,41 @@ static char *join_words(const char *text, const char *end)
 	return joined;
 }
 
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void keep_text(void *text)
+{
+	(void)text; /* the section's */
+}
+
+static int stands_twice(struct ini_parse *p, const char *first)
+{
+	size_t i = 0;
+	while (p->file->sections[i].text != first)
+		i++;
+	return error_set(p->err, EINVAL, "section [%.100s] stands twice; first at line %u", first,
+			 p->file->sections[i].line);
+}
+
+/* Takes text over if it returns 0. */
 static int add_section(struct ini_parse *p, char *text)
 {
 	struct ini_file *f = p->file;
-	for (size_t i = 0; i < f->n; i++)
-		if (strcmp(f->sections[i].text, text) == 0)
-			return error_set(p->err, EINVAL, "section [%.100s] stands twice; first at line %u", text,
-					 f->sections[i].line);
+	void *const *known = tfind(text, &p->texts, compare_texts);
+	if (known)
+		return stands_twice(p, *known);
 	if (f->n == CONFIG_SECTIONS_MAX)
 		return error_set(p->err, EINVAL, "more than %d sections", CONFIG_SECTIONS_MAX);
 	int res = grow(&f->sections, f->n, &f->room, sizeof(*f->sections), p->err);
-	if (res == 0)
-		f->sections[f->n++] = (struct ini_section){ .text = text, .line = p->line };
-	return res;
+	if (res != 0)
+		return res;
+	if (!tsearch(text, &p->texts, compare_texts))
+		return config_no_memory(p->err);
+	f->sections[f->n++] = (struct ini_section){ .text = text, .line = p->line };
+	return 0;
 }
 
 /*
@@ -163,6 +190,22 @@ static char *read_line(char *buf, int num, void *stream)
 	return buf;
 }
 
+static int append_key(struct ini_section *s, const char *name, const char *value, uint32_t line,
+		      struct graft_error *err)
+{
+	int res = grow(&s->keys, s->nkeys, &s->room, sizeof(*s->keys), err);
+	if (res != 0)
+		return res;
+	struct ini_key key = { .name = strdup(name), .value = strdup(value), .line = line };
+	if (!key.name || !key.value) {
+		free(key.name);
+		free(key.value);
+		return config_no_memory(err);
+	}
+	s->keys[s->nkeys++] = key;
+	return 0;
+}
+
 static int add_key(struct ini_parse *p, const char *name, const char *value)
 {
 	struct ini_file *f = p->file;
@@ -170,18 +213,10 @@ static int add_key(struct ini_parse *p, const char *name, const char *value)
 		return error_set(p->err, EINVAL, "no key before '='");
 	if (f->n == 0)
 		return error_set(p->err, EINVAL, "key '%.100s' before any section", name);
-	struct ini_section *s = &f->sections[f->n - 1];
-	int res = grow(&s->keys, s->nkeys, &s->room, sizeof(*s->keys), p->err);
-	if (res != 0)
-		return res;
-	struct ini_key key = { .name = strdup(name), .value = strdup(value), .line = p->line };
-	if (!key.name || !key.value) {
-		free(key.name);
-		free(key.value);
-		return config_no_memory(p->err);
-	}
-	s->keys[s->nkeys++] = key;
-	return 0;
+	/* Behind a blank it would begin a comment, so no file that is printed could carry it. */
+	if (*value == ';')
+		return error_set(p->err, EINVAL, "the value of '%.100s' begins with ';'", name);
+	return append_key(&f->sections[f->n - 1], name, value, p->line, p->err);
 }
 
 /* ini_handler: 1 to go on. */
@@ -214,7 +249,49 @@ int ini_file_parse(struct ini_file *file, const char *text, size_t len, struct g
 		error_set(err, EINVAL, "neither [section], KEY = VALUE nor a comment");
 		fail_here(&p);
 	}
+	tdestroy(p.texts, keep_text);
 	return p.failed ? (err ? -err->code : -EINVAL) : 0;
+}
+
+/* The section of a name, made if it is missing; NULL when out of memory. */
+static struct ini_section *want_section(struct ini_file *file, const char *name, struct graft_error *err)
+{
+	for (size_t i = 0; i < file->n; i++)
+		if (strcmp(file->sections[i].text, name) == 0)
+			return &file->sections[i];
+	auto_free char *text = strdup(name);
+	if (!text) {
+		config_no_memory(err);
+		return NULL;
+	}
+	if (grow(&file->sections, file->n, &file->room, sizeof(*file->sections), err) != 0)
+		return NULL;
+	file->sections[file->n] = (struct ini_section){ .text = steal_ptr(text) };
+	return &file->sections[file->n++];
+}
+
+static void drop_keys(struct ini_section *s, const char *name)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < s->nkeys; i++) {
+		if (strcmp(s->keys[i].name, name) != 0) {
+			s->keys[kept++] = s->keys[i];
+			continue;
+		}
+		free(s->keys[i].name);
+		free(s->keys[i].value);
+	}
+	s->nkeys = kept;
+}
+
+int ini_file_set(struct ini_file *file, const char *section, const char *key, const char *value,
+		 struct graft_error *err)
+{
+	struct ini_section *s = want_section(file, section, err);
+	if (!s)
+		return -ENOMEM;
+	drop_keys(s, key);
+	return append_key(s, key, value, 0, err);
 }
 
 void ini_file_free(struct ini_file *file)
@@ -249,7 +326,8 @@ static ssize_t read_all(int fd, char *text)
 	return -EFBIG;
 }
 
-struct config *config_read_ini(const char *path, struct plugin_registry **registry, struct graft_error *err)
+struct config *config_read_ini(const char *path, const char *mountpoint, struct plugin_registry **registry,
+			       struct graft_error *err)
 {
 	*registry = NULL;
 	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -264,12 +342,12 @@ struct config *config_read_ini(const char *path, struct plugin_registry **regist
 	}
 	ssize_t len = read_all(fd, text);
 	if (len == -EFBIG) {
-		error_set(err, EFBIG, "%.512s: larger than 1 MiB, so not a configuration", path);
+		error_set(err, EFBIG, "%.512s: larger than 8 MiB, so not a configuration", path);
 		return NULL;
 	}
 	if (len < 0) {
 		error_set(err, (int)-len, "%.512s: cannot read the configuration: %s", path, strerror((int)-len));
 		return NULL;
 	}
-	return config_read_text(path, text, (size_t)len, registry, err);
+	return config_read_text(path, text, (size_t)len, mountpoint, registry, err);
 }

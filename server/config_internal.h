@@ -6,13 +6,15 @@
 #include "server/config.h"
 
 #define CONFIG_NAME_MAX 64           /* bytes of an instance's, transport's, mount's or layer's name */
-#define CONFIG_FILE_MAX (1024 * 1024) /* bytes */
+#define CONFIG_FILE_MAX (8 * 1024 * 1024) /* bytes */
 #define CONFIG_LINE_MAX 8192         /* bytes, with room for line end and NUL */
-#define CONFIG_SECTIONS_MAX 1024
+#define CONFIG_SECTIONS_MAX 8192
+#define CONFIG_TRANSPORTS_MAX 256    /* each is compared with each */
 #define CONFIG_MEMBERS_MAX 16        /* of a stack, the backend included */
 #define CONFIG_WHERE_MAX 600         /* "FILE:LINE" with its NUL */
 #define CONFIG_SOCKET_MAX 107        /* bytes (sun_path without the NUL) */
 #define CONFIG_TAG_MAX 36            /* bytes (virtio 1.2, 5.11.4) */
+#define CONFIG_AT_MAX 4096           /* bytes of a mount's path */
 
 /* A file taken apart, nothing of it understood yet. */
 struct ini_key {
@@ -36,15 +38,18 @@ struct ini_file {
 /* text has len bytes and need not end in NUL. On failure file holds what was read so far; free it in any case. */
 int ini_file_parse(struct ini_file *file, const char *text, size_t len, struct graft_error *err);
 void ini_file_free(struct ini_file *file);
-/* Fills where with "FILE:LINE"; returns it. A long file name is cut. */
+/* Sets a key of a section, added where it is missing; what the file said of the key is gone. Texts are copied. */
+int ini_file_set(struct ini_file *file, const char *section, const char *key, const char *value,
+		 struct graft_error *err);
+/* Fills where with "FILE:LINE", "FILE" for line 0, which is none; returns it. A long file name is cut. */
 const char *ini_where(const struct ini_file *file, uint32_t line, char where[CONFIG_WHERE_MAX]);
 
 /* Words of enum config_sandbox and enum config_seccomp, NULL-terminated. */
 extern const char *const config_sandboxes[], *const config_seccomps[];
 
-/* What config_server_options, _transport_options and _mount_options fill. */
+/* What config_server_options, _transport_options, _fuse_options and _mount_options fill. */
 struct server_settings {
-	const char *instance, *workers, *plugin_dir;
+	const char *instance, *workers, *plugin_dir, *state_dir, *api_socket, *log_file;
 	uint32_t log_level, sandbox, seccomp;
 	struct graft_list plugins;
 	uint64_t rlimit_nofile;
@@ -57,6 +62,11 @@ struct transport_settings {
 	bool once;
 };
 
+struct fuse_settings {
+	const char *mountpoint, *threads;
+	uint32_t flag[CONFIG_KEY_COUNT];
+};
+
 struct mount_settings {
 	const char *at, *type, *layers; /* layers may be NULL */
 };
@@ -67,16 +77,22 @@ void config_words_free(char **words);
 /* [A-Za-z0-9][A-Za-z0-9_.-]{0,63} */
 bool config_name_good(const char *name);
 int config_no_memory(struct graft_error *err);
+/* Why a path is not absolute and normal, "it ..."; NULL if it is. */
+const char *config_path_fault(const char *path);
+/* What stands in the section behind its first words; NULL if the section does not begin with them. */
+const char *config_behind(const char *text, const char *words);
 
 /* All of config_read_ini behind the reading of the file. */
-struct config *config_read_text(const char *name, const char *text, size_t len, struct plugin_registry **registry,
-				struct graft_error *err);
+struct config *config_read_text(const char *name, const char *text, size_t len, const char *mountpoint,
+				struct plugin_registry **registry, struct graft_error *err);
 /* Sections to structs; plugins are loaded. c is empty before, and holds what was done so far on failure. */
 int config_build(struct config *c, const struct ini_file *file, struct plugin_registry **registry,
 		 struct graft_error *err);
-/* One mount with its stack; m is empty, but its name and where. */
+/* One mount with its stack; m is empty, but its name and where. A section of line 0 is of no file: where tells all. */
 int config_build_mount(struct mount_config *m, const struct ini_file *file, const struct ini_section *section,
 		       struct plugin_registry *registry, struct graft_error *err);
+/* Frees what config_build_mount made, not m itself. */
+void config_mount_fini(struct mount_config *m);
 /* What concerns several keys or sections at once. */
 int config_check(const struct config *c, struct graft_error *err);
 /* What a legal configuration asks for and this release does not have. */

@@ -29,6 +29,13 @@ static int at_line(const struct mount_build *b, uint32_t line, struct graft_erro
 	return error_wrap(err, "%s", ini_where(b->file, line, where));
 }
 
+static int at_section(const struct mount_build *b, struct graft_error *err)
+{
+	if (b->section->line == 0)
+		return error_wrap(err, "%s", b->m->where);
+	return error_wrap(err, "%s: [%s]", b->m->where, b->section->text);
+}
+
 static int at_key(const struct mount_build *b, const char *key, struct graft_error *err)
 {
 	return error_wrap(err, "%s", options_where(b->m->options, key));
@@ -63,9 +70,13 @@ static int own_keys(const struct mount_build *b, struct graft_error *err)
 		error_set(err, EINVAL, "unknown key '%.100s'; did you mean 'type'?", slip->name);
 		return at_line(b, slip->line, err);
 	}
-	if (options_finish(b->m->options, err) == 0)
+	if (options_finish(b->m->options, err) != 0)
+		return at_section(b, err);
+	b->m->at = ((const struct mount_settings *)options_settings(b->m->options))->at;
+	if (config_check_at(b->m->at, err) == 0)
 		return 0;
-	return error_wrap(err, "%s: [%s]", b->m->where, s->text);
+	error_wrap(err, "at");
+	return at_key(b, "at", err);
 }
 
 /* Loads a plugin and begins its options. name is copied. */
@@ -208,7 +219,7 @@ static int plugin_keys(const struct mount_build *b, struct graft_error *err)
 			continue;
 		if (i + 1 < b->m->nmembers)
 			error_wrap(err, "layer %s", b->m->members[i].name);
-		return error_wrap(err, "%s: [%s]", b->m->where, b->section->text);
+		return at_section(b, err);
 	}
 	return 0;
 }
@@ -236,8 +247,5 @@ int config_build_mount(struct mount_config *m, const struct ini_file *file, cons
 		res = build_stack(&b, err);
 	if (res == 0)
 		res = check_reserved(&b, err);
-	if (res != 0)
-		return res;
-	m->at = ((const struct mount_settings *)options_settings(m->options))->at;
-	return plugin_keys(&b, err);
+	return res == 0 ? plugin_keys(&b, err) : res;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Option tables of the sections' own keys: [server], [transport vhost-user] and what every [mount] has. */
+/* Option tables of the sections' own keys: [server], each kind of [transport], and what every [mount] has. */
 #include "server/config_internal.h"
 
 static const char *const log_levels[] = { "error", "warn", "info", "debug", "trace", NULL };
@@ -9,13 +9,32 @@ static const char *const flags[] = { "auto", "never", "always", NULL };
 
 #define SERVER(field) .offset = offsetof(struct server_settings, field)
 #define TRANSPORT(field) .offset = offsetof(struct transport_settings, field)
+#define FUSE(field) .offset = offsetof(struct fuse_settings, field)
 #define MOUNT(field) .offset = offsetof(struct mount_settings, field)
-#define FLAG(k, index, h) \
-	{ .key = k, .dflt = "auto", .type = GRAFT_OPT_ENUM, TRANSPORT(flag[index]), .choices = flags, .help = h }
+
+/* INIT flags: rows that every kind of transport has, each filling its own settings. */
+#define FLAG(settings, k, index, h) \
+	{ .key = k, .dflt = "auto", .type = GRAFT_OPT_ENUM, .offset = offsetof(struct settings, flag[index]), \
+	  .choices = flags, .help = h }
+#define FLAGS(settings) \
+	FLAG(settings, "writeback", CONFIG_KEY_WRITEBACK, "the client's kernel collects writes in its cache"), \
+	FLAG(settings, "posix-acl", CONFIG_KEY_POSIX_ACL, "the client's kernel checks POSIX access control lists"), \
+	FLAG(settings, "security-label", CONFIG_KEY_SECURITY_LABEL, "new files get the client's security label"), \
+	FLAG(settings, "killpriv-v2", CONFIG_KEY_KILLPRIV_V2, \
+	     "the server clears setuid, setgid and capabilities at a write"), \
+	FLAG(settings, "readdirplus", CONFIG_KEY_READDIRPLUS, "listings bring attributes along"), \
+	FLAG(settings, "allow-mmap", CONFIG_KEY_ALLOW_MMAP, "files open with direct I/O may be mapped shared"), \
+	FLAG(settings, "locks", CONFIG_KEY_LOCKS, "the client's POSIX and BSD locks reach the server")
 
 const struct graft_opt config_server_options[] = {
 	{ .key = "instance", .dflt = "graftfs", .type = GRAFT_OPT_STRING, SERVER(instance),
 	  .help = "name of this server among others on the host" },
+	{ .key = "state-dir", .type = GRAFT_OPT_PATH, SERVER(state_dir), .optional = 1,
+	  .help = "folder for what must survive a restart; the instance's own is made inside" },
+	{ .key = "api-socket", .type = GRAFT_OPT_PATH, SERVER(api_socket), .optional = 1,
+	  .help = "path of the Unix socket for graftctl and the HTTP API" },
+	{ .key = "log-file", .type = GRAFT_OPT_PATH, SERVER(log_file), .optional = 1,
+	  .help = "file that messages go to, opened again at SIGHUP; otherwise standard error" },
 	{ .key = "log-level", .dflt = "info", .type = GRAFT_OPT_ENUM, SERVER(log_level), .choices = log_levels,
 	  .help = "least important lines that are still written" },
 	{ .key = "sandbox", .dflt = "namespace", .type = GRAFT_OPT_ENUM, SERVER(sandbox), .choices = config_sandboxes,
@@ -44,19 +63,25 @@ const struct graft_opt config_transport_options[] = {
 	  .help = "request queues, each served by a thread of its own" },
 	{ .key = "once", .dflt = "false", .type = GRAFT_OPT_BOOL, TRANSPORT(once),
 	  .help = "end after the first front end has left" },
-	FLAG("writeback", CONFIG_KEY_WRITEBACK, "the guest collects writes in its cache"),
-	FLAG("posix-acl", CONFIG_KEY_POSIX_ACL, "the guest checks POSIX access control lists"),
-	FLAG("security-label", CONFIG_KEY_SECURITY_LABEL, "new files get the guest's security label"),
-	FLAG("killpriv-v2", CONFIG_KEY_KILLPRIV_V2, "the server clears setuid, setgid and capabilities at a write"),
-	FLAG("readdirplus", CONFIG_KEY_READDIRPLUS, "listings bring attributes along"),
-	FLAG("allow-mmap", CONFIG_KEY_ALLOW_MMAP, "files open with direct I/O may be mapped shared"),
-	FLAG("locks", CONFIG_KEY_LOCKS, "the guest's POSIX and BSD locks reach the server"),
-	FLAG("submounts", CONFIG_KEY_SUBMOUNTS, "file systems inside the share show as mounts of their own"),
+	FLAGS(transport_settings),
+	FLAG(transport_settings, "submounts", CONFIG_KEY_SUBMOUNTS,
+	     "mounts, and file systems inside a share, show as mounts of their own"),
+	{ .key = NULL },
+};
+
+/* No submounts: the host's kernel does not offer them on /dev/fuse. */
+const struct graft_opt config_fuse_options[] = {
+	{ .key = "mountpoint", .type = GRAFT_OPT_PATH, FUSE(mountpoint),
+	  .help = "directory of this host to mount on" },
+	{ .key = "threads", .dflt = "auto", .type = GRAFT_OPT_STRING, FUSE(threads),
+	  .help = "threads that read requests, auto or 1 to 64" },
+	FLAGS(fuse_settings),
 	{ .key = NULL },
 };
 
 const struct graft_opt config_mount_options[] = {
-	{ .key = "at", .type = GRAFT_OPT_PATH, MOUNT(at), .help = "where the guest sees it; this release has / only" },
+	{ .key = "at", .type = GRAFT_OPT_STRING, MOUNT(at),
+	  .help = "where clients see it: an absolute path, / for their root" },
 	{ .key = "type", .type = GRAFT_OPT_STRING, MOUNT(type), .help = "plugin that serves it" },
 	{ .key = "layers", .type = GRAFT_OPT_STRING, MOUNT(layers), .optional = 1,
 	  .help = "layers before it, outermost first: PLUGIN or PLUGIN:NAME; keys of a layer are NAME.KEY" },

@@ -6,6 +6,8 @@
 #include "lib/options.h"
 
 #include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -27,6 +29,8 @@ struct plugin_registry {
 	char **dirs; /* NULL-terminated */
 	struct library *libraries[PLUGINS_MAX]; /* each at an address of its own: struct plugin is handed out */
 	size_t n;
+	/* Set last by the main thread (release); who sees it (acquire) sees all libraries, which no longer change. */
+	_Atomic bool sealed;
 };
 
 static void library_free(struct library *l)
@@ -203,13 +207,46 @@ static int open_library(struct library *l, const char *name, struct graft_error 
 	return take_desc(&l->plugin, from, name, err);
 }
 
+static int not_loaded(const struct plugin_registry *r, const char *name, struct graft_error *err)
+{
+	char names[512] = "none";
+	size_t len = 0;
+	for (size_t i = 0; i < r->n && len < sizeof(names); i++) {
+		int part = snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "",
+				    r->libraries[i]->plugin.desc.name);
+		len += part > 0 ? (size_t)part : 0;
+	}
+	return error_set(err, EINVAL, "%s: not loaded; loaded are %s (name it in [server] plugins to load it at start)",
+			 name, names);
+}
+
+void plugin_registry_seal(struct plugin_registry *r)
+{
+	atomic_store_explicit(&r->sealed, true, memory_order_release); /* pairs with plugin_load */
+}
+
+int plugin_registry_each(const struct plugin_registry *r, int (*fn)(const struct plugin *, void *), void *arg)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		int res = fn(&r->libraries[i]->plugin, arg);
+		if (res != 0)
+			return res;
+	}
+	return 0;
+}
+
 const struct plugin *plugin_load(struct plugin_registry *r, const char *name, struct graft_error *err)
 {
+	bool sealed = atomic_load_explicit(&r->sealed, memory_order_acquire); /* pairs with plugin_registry_seal */
 	for (size_t i = 0; i < r->n; i++)
 		if (strcmp(r->libraries[i]->plugin.desc.name, name) == 0)
 			return &r->libraries[i]->plugin;
 	if (!good_name(name)) {
 		error_set(err, EINVAL, "'%.100s' is not a plugin's name ([a-z0-9][a-z0-9-]*, at most 64 bytes)", name);
+		return NULL;
+	}
+	if (sealed) {
+		not_loaded(r, name, err);
 		return NULL;
 	}
 	if (r->n == PLUGINS_MAX) {

@@ -25,13 +25,13 @@ void plugin_registry_free(struct plugin_registry *r);
  * folders. Refused with one line: not found (the folders are named, and the nearest name that lies there), dlopen's own
  * error, no graft_plugin_v1, another ABI major, a size below the first release's, a name that differs from the file's,
  * a kind or thread model that is unknown, a missing create or destroy, a wrong option table, more than 64 plugins. Main
- * thread only.
+ * thread only until plugin_registry_seal.
  */
 const struct plugin *plugin_load(struct plugin_registry *r, const char *name, struct graft_error *err);
 
 /*
- * From now on nothing is loaded any more (a sandbox may be up): plugin_load, from any thread now, returns what is loaded, or an
- * error that names all that are.
+ * From now on nothing is loaded any more (a sandbox may be up): plugin_load, from any thread now, returns what is
+ * loaded, or an error (EINVAL) that names all that are. Main thread.
  */
 void plugin_registry_seal(struct plugin_registry *r);
 /* Calls fn for each loaded plugin, in the order of loading, until it returns other than 0; returns that. */

@@ -12,7 +12,7 @@ add_library(config-for-tests STATIC ${GRAFT_CONFIG_SOURCES})
 target_compile_definitions(config-for-tests PRIVATE ${GRAFT_CONFIG_DEFINITIONS})
 target_link_libraries(config-for-tests PUBLIC ${GRAFT_CONFIG_LIBS})
 
-foreach(name config config_dump plugin_loader cli)
+foreach(name config config_dump config_mount plugin_loader cli)
 	graft_add_unit_test(${name} LIBS config-for-tests SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_${name}.c)
 endforeach()
 # Each allocation of lib/ and server/config* fails once.
@@ -20,7 +20,7 @@ graft_add_unit_test(config-memory LIBS config-for-tests SOURCES ${CMAKE_CURRENT_
 target_link_options(test-config-memory PRIVATE
 	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=reallocarray -Wl,--wrap=strdup
 	-Wl,--wrap=strndup -Wl,--wrap=asprintf -Wl,--wrap=__asprintf_chk -Wl,--wrap=realpath -Wl,--wrap=free)
-foreach(name config config_dump plugin_loader cli config-memory)
+foreach(name config config_dump config_mount plugin_loader cli config-memory)
 	target_compile_definitions(test-${name} PRIVATE TEST_PLUGIN_DIR="${GRAFT_TEST_PLUGIN_DIR}")
 	add_dependencies(test-${name} test-plugins)
 endforeach()

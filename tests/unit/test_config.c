@@ -18,6 +18,7 @@
 #define SERVER "[server]\nsandbox = none\nseccomp = none\nplugin-dir = " TEST_PLUGIN_DIR "\n"
 #define TRANSPORT "[transport vhost-user]\nsocket = /run/x.sock\n"
 #define MOUNT "[mount web]\nat = /\ntype = probe\nsource = /srv\n"
+#define FUSE "[transport fuse]\nmountpoint = /mnt\n"
 #define X8 "xxxxxxxx"
 #define X64 X8 X8 X8 X8 X8 X8 X8 X8
 
@@ -26,9 +27,10 @@ struct bad {
 };
 
 static const struct bad bad_lines[] = {
-	{ "", "t.ini: section [transport vhost-user] is missing" },
-	{ "; only a comment\n", "t.ini: section [transport vhost-user] is missing" },
-	{ SERVER TRANSPORT, "t.ini: section [mount NAME] is missing" },
+	{ "", "t.ini: section [transport vhost-user] or [transport fuse] is missing" },
+	{ "; only a comment\n", "t.ini: section [transport vhost-user] or [transport fuse] is missing" },
+	{ SERVER TRANSPORT,
+	  "t.ini: section [mount NAME] is missing; only with api-socket or state-dir may there be none" },
 	{ "sandbox = none\n[server]\n", "t.ini:1: key 'sandbox' before any section" },
 	{ "[server\n", "t.ini:1: section without a closing ']'" },
 	{ "[server] sandbox = none\n",
@@ -38,6 +40,7 @@ static const struct bad bad_lines[] = {
 	{ "[server]\n= none\n", "t.ini:2: no key before '='" },
 	{ "[server]\nsandbox =\n", "t.ini:2: key 'sandbox' has no value" },
 	{ "[server]\nsandbox = ; none\n", "t.ini:2: key 'sandbox' has no value" },
+	{ "[server]\nsandbox =;none\n", "t.ini:2: the value of 'sandbox' begins with ';'" },
 	{ "[server]\nsandbox = none\n  seccomp\n", "t.ini:3: neither [section], KEY = VALUE nor a comment" },
 	{ "[server]\nlog\001level = info\n", "t.ini:2: control character 0x01 at byte 4 of the line" },
 	{ "[server]\nlog-level = info\rseccomp = none\n", "t.ini:2: control character 0x0d at byte 17 of the line" },
@@ -52,13 +55,16 @@ static const struct bad bad_sections[] = {
 	{ "[Server]\n", "t.ini:1: unknown section [Server]; did you mean 'server'?" },
 	{ "[database]\nx = y\n", "t.ini:1: unknown section [database]; known are server, transport and mount" },
 	{ "[server two]\n", "t.ini:1: [server two]: [server] takes no name" },
-	{ SERVER "[transport fuse]\n", "t.ini:5: [transport fuse]: this release serves vhost-user only" },
-	{ SERVER "[transport fuse b]\n", "t.ini:5: [transport fuse b]: this release serves vhost-user only" },
+	{ SERVER "[transport fsue]\n", "t.ini:5: [transport fsue]: unknown kind of transport; did you mean 'fuse'?" },
+	{ SERVER "[transport fuse -b]\n",
+	  "t.ini:5: [transport fuse -b]: the name behind fuse must be [A-Za-z0-9][A-Za-z0-9_.-]*, at most 64 bytes" },
 	{ SERVER "[transport vhostuser]\n",
 	  "t.ini:5: [transport vhostuser]: unknown kind of transport; did you mean 'vhost-user'?" },
-	{ SERVER "[transport]\n", "t.ini:5: [transport]: unknown kind of transport; write [transport vhost-user]" },
+	{ SERVER "[transport]\n", "t.ini:5: [transport]: unknown kind of transport; write [transport vhost-user] or "
+	  "[transport fuse]" },
 	{ SERVER "[transport tcp]\n",
-	  "t.ini:5: [transport tcp]: unknown kind of transport; write [transport vhost-user]" },
+	  "t.ini:5: [transport tcp]: unknown kind of transport; write [transport vhost-user] or "
+	  "[transport fuse]" },
 	{ SERVER "[transport vhost-user a b]\n",
 	  "t.ini:5: [transport vhost-user a b]: the name behind vhost-user must be "
 	  "[A-Za-z0-9][A-Za-z0-9_.-]*, at most 64 bytes" },
@@ -77,8 +83,14 @@ static const struct bad bad_server[] = {
 	{ "[server]\nsandbox = nome\n",
 	  "t.ini:2: sandbox = nome: must be one of: namespace chroot none; did you mean 'none'?" },
 	{ "[server]\nlog-level = loud\n", "t.ini:2: log-level = loud: must be one of: error warn info debug trace" },
-	{ "[server]\napi-socket = /run/a.sock\n", "t.ini:2: api-socket: not in this release" },
-	{ "[server]\nstate-dir = /run/a\n", "t.ini:2: state-dir: not in this release" },
+	{ "[server]\napi-socket = a.sock\n", "t.ini:2: api-socket = a.sock: must be an absolute path" },
+	{ "[server]\nstate-dir = run/a\n", "t.ini:2: state-dir = run/a: must be an absolute path" },
+	{ "[server]\nlog-file = -\n", "t.ini:2: log-file = -: must be an absolute path" },
+	{ "[server]\napi-scoket = /a\n", "t.ini:2: unknown key 'api-scoket'; did you mean 'api-socket'?" },
+	{ SERVER "api-socket = /" X64 X8 X8 X8 X8 X8 "xxx\n" TRANSPORT MOUNT,
+	  "t.ini:5: api-socket = /" X64 X8 X8 X8 X8 X8 "xxx: longer than the 107 bytes of a socket's path" },
+	{ SERVER "api-socket = /run/x.sock\n" TRANSPORT MOUNT,
+	  "t.ini:7: socket = /run/x.sock: api-socket at t.ini:5 listens there" },
 	{ "[server]\nplugin-dir = plugins\n", "t.ini:2: plugin-dir = plugins: must be an absolute path" },
 	{ "[server]\nworkers = 0\n", "t.ini:2: workers = 0: must be auto or a whole number from 1 to 256" },
 	{ "[server]\nworkers = 257\n", "t.ini:2: workers = 257: must be auto or a whole number from 1 to 256" },
@@ -119,12 +131,35 @@ static const struct bad bad_transport[] = {
 	  "t.ini:8: fd = 4: [transport vhost-user a] at t.ini:5 listens there" },
 };
 
+static const struct bad bad_fuse[] = {
+	{ SERVER "[transport fuse]\n" MOUNT, "t.ini:5: [transport fuse]: key 'mountpoint' is missing" },
+	{ SERVER "[transport fuse]\nmountpoint = mnt\n", "t.ini:6: mountpoint = mnt: must be an absolute path" },
+	{ SERVER "[transport fuse]\nmountpoint = /mnt/\n" MOUNT,
+	  "t.ini:6: mountpoint = /mnt/: it has an empty part (two slashes together, or one at its end)" },
+	{ SERVER "[transport fuse]\nmountpoint = /mnt/../srv\n" MOUNT,
+	  "t.ini:6: mountpoint = /mnt/../srv: it has a '..' part" },
+	{ SERVER FUSE "threads = 0\n", "t.ini:7: threads = 0: must be auto or a whole number from 1 to 64" },
+	{ SERVER FUSE "threads = 65\n", "t.ini:7: threads = 65: must be auto or a whole number from 1 to 64" },
+	{ SERVER FUSE "threads = 1x\n", "t.ini:7: threads = 1x: must be auto or a whole number from 1 to 64" },
+	{ SERVER FUSE "submounts = auto\n", "t.ini:7: unknown key 'submounts'" },
+	{ SERVER FUSE "socket = /run/x\n", "t.ini:7: unknown key 'socket'" },
+	{ SERVER FUSE "locks = on\n", "t.ini:7: locks = on: must be one of: auto never always" },
+	{ SERVER FUSE "mountpoint = /b\n", "t.ini:7: key 'mountpoint' is given twice; first at t.ini:6" },
+	{ SERVER FUSE "[transport fuse b]\nmountpoint = /mnt\n" MOUNT,
+	  "t.ini:8: mountpoint = /mnt: [transport fuse] at t.ini:5 is mounted there" },
+	{ SERVER FUSE "[transport fuse b]\nmountpoint = /mnt/b\n" MOUNT,
+	  "t.ini:8: mountpoint = /mnt/b: one lies below the other: [transport fuse] at t.ini:5 has /mnt" },
+	{ SERVER FUSE "[transport fuse b]\nmountpoint = /\n" MOUNT,
+	  "t.ini:8: mountpoint = /: one lies below the other: [transport fuse] at t.ini:5 has /mnt" },
+};
+
 static const struct bad bad_mount[] = {
 	{ SERVER TRANSPORT "[mount web]\ntype = probe\n", "t.ini:7: [mount web]: key 'at' is missing" },
 	{ SERVER TRANSPORT "[mount web]\nat = /\n", "t.ini:7: [mount web]: key 'type' is missing" },
 	{ SERVER TRANSPORT "[mount web]\nat = /\ntpye = probe\nsource = /\n",
 	  "t.ini:9: unknown key 'tpye'; did you mean 'type'?" },
-	{ SERVER TRANSPORT "[mount web]\nat = srv\n", "t.ini:8: at = srv: must be an absolute path" },
+	{ SERVER TRANSPORT "[mount web]\nat = srv\ntype = probe\n",
+	  "t.ini:8: at: 'srv' is not a mount point: it must begin with '/'" },
 	{ SERVER TRANSPORT "[mount web]\nat = /\ntype = probe\n", "t.ini:7: [mount web]: key 'source' is missing" },
 	{ SERVER TRANSPORT MOUNT "at = /\n", "t.ini:11: key 'at' is given twice; first at t.ini:8" },
 	{ SERVER TRANSPORT MOUNT "cahce = auto\n",
@@ -164,24 +199,20 @@ static const struct bad bad_mount[] = {
 	{ SERVER TRANSPORT "[mount web]\nat = /\ntype = probe-reserved\nsource = /\n",
 	  "t.ini:7: " TEST_PLUGIN_DIR "/probe-reserved.so: its key 'layers' is the mount's own" },
 	{ SERVER TRANSPORT "[mount web]\nat = //\ntype = probe\nsource = /\n",
-	  "t.ini:8: at = //: must have no empty, '.' or '..' part" },
-	{ SERVER TRANSPORT "[mount web]\nat = /a/\ntype = probe\nsource = /\n",
-	  "t.ini:8: at = /a/: must have no empty, '.' or '..' part" },
-	{ SERVER TRANSPORT "[mount web]\nat = /./a\ntype = probe\nsource = /\n",
-	  "t.ini:8: at = /./a: must have no empty, '.' or '..' part" },
-	{ SERVER TRANSPORT "[mount web]\nat = /a/..\ntype = probe\nsource = /\n",
-	  "t.ini:8: at = /a/..: must have no empty, '.' or '..' part" },
-	{ SERVER TRANSPORT "[mount web]\nat = /...\ntype = probe\nsource = /\n",
-	  "t.ini:8: at = /...: this release mounts at / only" },
+	  "t.ini:8: at: '//' is not a mount point: it has an empty part (two slashes together, or one at its end)" },
+	{ SERVER TRANSPORT "[mount web]\nat = /a\tb\ntype = probe\nsource = /\n",
+	  "t.ini:8: at: a mount point must have no control characters; byte 3 is U+0009" },
 	{ SERVER TRANSPORT MOUNT "[mount b]\nat = /\ntype = probe\nsource = /\n",
 	  "t.ini:12: at = /: [mount web] at t.ini:7 is mounted there" },
-	{ SERVER TRANSPORT MOUNT "[mount b]\nat = /b\ntype = probe\nsource = /\n",
-	  "t.ini:11: [mount b]: this release has one mount only; [mount web] is at t.ini:7" },
+	{ SERVER TRANSPORT "[mount c]\nat = /a/b\ntype = probe\nsource = /\n"
+	  "[mount b]\nat = /a\ntype = probe\nsource = /\n"
+	  "[mount a]\nat = /a/b\ntype = probe\nsource = /\n",
+	  "t.ini:16: at = /a/b: [mount c] at t.ini:7 is mounted there" },
 };
 
 static struct config *read_text(const char *text, struct plugin_registry **registry, struct graft_error *err)
 {
-	return config_read_text("t.ini", text, strlen(text), registry, err);
+	return config_read_text("t.ini", text, strlen(text), NULL, registry, err);
 }
 
 static void refuse_all(const struct bad *rows, size_t n)
@@ -223,6 +254,12 @@ static void test_bad_transport(void **state)
 	REFUSE(bad_transport);
 }
 
+static void test_bad_fuse(void **state)
+{
+	(void)state;
+	REFUSE(bad_fuse);
+}
+
 static void test_bad_mount(void **state)
 {
 	(void)state;
@@ -234,7 +271,7 @@ static void take(const char *text, size_t len, void (*look)(const struct config 
 {
 	struct plugin_registry *registry = NULL;
 	struct graft_error err = { 0 };
-	struct config *c = config_read_text("t.ini", text, len, &registry, &err);
+	struct config *c = config_read_text("t.ini", text, len, NULL, &registry, &err);
 	if (!c)
 		fail_msg("refused: %s", err.text);
 	look(c);
@@ -251,6 +288,9 @@ static void look_least(const struct config *c)
 	assert_int_equal(c->server.workers, 0);
 	assert_int_equal(c->server.plugins.count, 0);
 	assert_int_equal(c->server.rlimit_nofile, 0);
+	assert_null(c->server.state_dir);
+	assert_null(c->server.api_socket);
+	assert_null(c->server.log_file);
 	assert_int_equal(c->ntransports, 1);
 	const struct transport_config *t = &c->transports[0];
 	assert_int_equal(t->kind, GRAFT_VHOST_USER);
@@ -260,6 +300,7 @@ static void look_least(const struct config *c)
 	assert_null(t->tag);
 	assert_int_equal(t->queues, 1);
 	assert_false(t->once);
+	assert_null(t->mountpoint);
 	for (int i = 0; i < CONFIG_KEY_COUNT; i++)
 		assert_int_equal(t->flag[i], CONFIG_FLAG_AUTO);
 	assert_int_equal(c->nmounts, 1);
@@ -290,11 +331,14 @@ static void test_least(void **state)
 
 static const char full[] =
 	"[server]\ninstance = web1\nlog-level = debug\nsandbox = none\nseccomp = none\nworkers = 7\n"
-	"rlimit-nofile = 4K\nplugin-dir = " TEST_PLUGIN_DIR "\n"
+	"rlimit-nofile = 4K\nstate-dir = /run/graftfs\napi-socket = /run/api\nlog-file = /var/log/g\n"
+	"plugin-dir = " TEST_PLUGIN_DIR "\n"
 	"plugins = probe-plain probe-newer\nplugins = probe-layer\n"
 	"[transport vhost-user a]\nsocket = /run/a.sock\ntag = 123456789012345678901234567890123456\nqueues = 64\n"
 	"writeback = always\nsubmounts = never\n"
 	"[transport vhost-user b]\nfd = 3\nonce = yes\n"
+	"[transport fuse]\nmountpoint = /mnt/a\n"
+	"[transport fuse b]\nmountpoint = /mnt/ab\nthreads = 64\nwriteback = never\nlocks = always\n"
 	"[mount web]\nouter.source = /outer\nat = /\ntype = probe\nlayers = probe-layer:outer probe-plain probe-layer\n"
 	"source = /srv ; c\ncache = never\nmap = a\nmap = b c\nprobe-layer.source = /inner\nouter.map = m\n";
 
@@ -305,10 +349,13 @@ static void look_full(const struct config *c)
 	assert_int_equal(c->server.workers, 7);
 	assert_int_equal(c->server.rlimit_nofile, 4096);
 	assert_string_equal(c->server.plugin_dir, TEST_PLUGIN_DIR);
+	assert_string_equal(c->server.state_dir, "/run/graftfs");
+	assert_string_equal(c->server.api_socket, "/run/api");
+	assert_string_equal(c->server.log_file, "/var/log/g");
 	assert_int_equal(c->server.plugins.count, 3);
 	assert_string_equal(c->server.plugins.items[1], "probe-newer");
 	assert_string_equal(c->server.plugins.items[2], "probe-layer");
-	assert_int_equal(c->ntransports, 2);
+	assert_int_equal(c->ntransports, 4);
 	assert_string_equal(c->transports[0].name, "vhost-user a");
 	assert_int_equal(strlen(c->transports[0].tag), 36);
 	assert_int_equal(c->transports[0].queues, 64);
@@ -327,13 +374,46 @@ static void look_full(const struct config *c)
 	assert_string_equal(*(const char *const *)options_settings(m->members[0].options), "/outer");
 	assert_string_equal(*(const char *const *)options_settings(m->members[2].options), "/inner");
 	assert_string_equal(*(const char *const *)options_settings(m->members[3].options), "/srv");
-	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:25");
+	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:35");
+}
+
+static void look_fuse(const struct config *c)
+{
+	const struct transport_config *a = &c->transports[2], *b = &c->transports[3];
+	assert_int_equal(a->kind, GRAFT_DEV_FUSE);
+	assert_string_equal(a->name, "fuse");
+	assert_string_equal(a->mountpoint, "/mnt/a");
+	assert_int_equal(a->threads, 0);
+	assert_int_equal(a->flag[CONFIG_KEY_WRITEBACK], CONFIG_FLAG_AUTO);
+	assert_int_equal(a->flag[CONFIG_KEY_SUBMOUNTS], CONFIG_FLAG_NEVER);
+	assert_null(a->socket);
+	assert_null(a->tag);
+	assert_int_equal(a->fd, -1);
+	assert_false(a->once);
+	assert_string_equal(b->name, "fuse b");
+	assert_int_equal(b->threads, 64);
+	assert_int_equal(b->flag[CONFIG_KEY_WRITEBACK], CONFIG_FLAG_NEVER);
+	assert_int_equal(b->flag[CONFIG_KEY_LOCKS], CONFIG_FLAG_ALWAYS);
+}
+
+static void look_no_mounts(const struct config *c)
+{
+	assert_int_equal(c->nmounts, 0);
+}
+
+static void test_no_mounts(void **state)
+{
+	(void)state;
+	static const char api[] = SERVER "api-socket = /run/api\n" FUSE, kept[] = SERVER "state-dir = /run/g\n" FUSE;
+	take(api, sizeof(api) - 1, look_no_mounts);
+	take(kept, sizeof(kept) - 1, look_no_mounts);
 }
 
 static void test_full(void **state)
 {
 	(void)state;
 	take(full, sizeof(full) - 1, look_full);
+	take(full, sizeof(full) - 1, look_fuse);
 }
 
 /* Longer than what libinih keeps of a section (49 bytes) and of a line by default (199 bytes). */
@@ -365,9 +445,9 @@ static void test_line_limit(void **state)
 	char text[10000];
 	memset(text, ';', sizeof(text));
 	memcpy(text, "[server]\n", 9);
-	assert_null(config_read_text("t.ini", text, 9 + 8189, &registry, &err));
-	assert_string_equal(err.text, "t.ini: section [transport vhost-user] is missing");
-	assert_null(config_read_text("t.ini", text, 9 + 8190, &registry, &err));
+	assert_null(config_read_text("t.ini", text, 9 + 8189, NULL, &registry, &err));
+	assert_string_equal(err.text, "t.ini: section [transport vhost-user] or [transport fuse] is missing");
+	assert_null(config_read_text("t.ini", text, 9 + 8190, NULL, &registry, &err));
 	assert_string_equal(err.text, "t.ini:2: line longer than 8189 bytes");
 }
 
@@ -377,24 +457,73 @@ static void test_nul(void **state)
 	static const char text[] = "[server]\nlog-level = in\0fo\n";
 	struct plugin_registry *registry;
 	struct graft_error err = { 0 };
-	assert_null(config_read_text("t.ini", text, sizeof(text) - 1, &registry, &err));
+	assert_null(config_read_text("t.ini", text, sizeof(text) - 1, NULL, &registry, &err));
 	assert_string_equal(err.text, "t.ini:2: control character 0x00 at byte 15 of the line");
 }
 
-static void test_many_sections(void **state)
+static void refuse_long(char *text, size_t size, const char *why)
 {
-	(void)state;
 	struct plugin_registry *registry;
 	struct graft_error err = { 0 };
+	assert_null(config_read_text("t.ini", text, size, NULL, &registry, &err));
+	assert_string_equal(err.text, why);
+	assert_null(registry);
+	free(text);
+}
+
+static void test_too_many(void **state)
+{
+	(void)state;
 	char *text = NULL;
 	size_t size = 0;
 	FILE *to = open_memstream(&text, &size);
 	for (int i = 0; i <= CONFIG_SECTIONS_MAX; i++)
 		fprintf(to, "[mount m%d]\n", i);
 	fclose(to);
-	assert_null(config_read_text("t.ini", text, size, &registry, &err));
-	assert_string_equal(err.text, "t.ini:1025: more than 1024 sections");
+	refuse_long(text, size, "t.ini:8193: more than 8192 sections");
+
+	to = open_memstream(&text, &size);
+	fputs(SERVER MOUNT, to);
+	for (int i = 0; i <= CONFIG_TRANSPORTS_MAX; i++)
+		fprintf(to, "[transport vhost-user %d]\nsocket = /run/%d\n", i, i);
+	fclose(to);
+	refuse_long(text, size, "t.ini:521: more than 256 transports");
+}
+
+/* 4096 mounts, and what stands behind them. */
+static char *many_mounts(const char *tail, size_t *size)
+{
+	char *text = NULL;
+	FILE *to = open_memstream(&text, size);
+	assert_non_null(to);
+	fputs(SERVER TRANSPORT, to);
+	for (int i = 0; i < 4096; i++)
+		fprintf(to, "[mount m%d]\nat = /images/%d/root\ntype = probe\nsource = /srv\n", i, i);
+	fputs(tail, to);
+	fclose(to);
+	return text;
+}
+
+static void look_many(const struct config *c)
+{
+	assert_int_equal(c->nmounts, 4096);
+	assert_string_equal(c->mounts[0].at, "/images/0/root");
+	assert_string_equal(c->mounts[4095].name, "m4095");
+	assert_string_equal(c->mounts[4095].at, "/images/4095/root");
+}
+
+/* What stands twice is found among many, and the first place of it told. */
+static void test_many_mounts(void **state)
+{
+	(void)state;
+	size_t size = 0;
+	char *text = many_mounts("", &size);
+	take(text, size, look_many);
 	free(text);
+	text = many_mounts("[mount m1000]\n", &size);
+	refuse_long(text, size, "t.ini:16391: section [mount m1000] stands twice; first at line 4007");
+	text = many_mounts("[mount z]\nat = /images/1000/root\ntype = probe\nsource = /srv\n", &size);
+	refuse_long(text, size, "t.ini:16392: at = /images/1000/root: [mount m1000] at t.ini:4007 is mounted there");
 }
 
 /* What cannot be told in advance is only looked for in parts: folders that exist depend on the build. */
@@ -421,7 +550,7 @@ static void test_files(void **state)
 	assert_true(fd >= 0);
 
 	assert_int_equal(write(fd, full, sizeof(full) - 1), sizeof(full) - 1);
-	struct config *c = config_read_ini(path, &registry, &err);
+	struct config *c = config_read_ini(path, NULL, &registry, &err);
 	assert_non_null(c);
 	snprintf(want, sizeof(want), "%s:1", path);
 	assert_string_equal(c->server.where, want);
@@ -429,19 +558,19 @@ static void test_files(void **state)
 	plugin_registry_free(registry);
 
 	assert_int_equal(ftruncate(fd, CONFIG_FILE_MAX + 1), 0);
-	assert_null(config_read_ini(path, &registry, &err));
-	snprintf(want, sizeof(want), "%s: larger than 1 MiB, so not a configuration", path);
+	assert_null(config_read_ini(path, NULL, &registry, &err));
+	snprintf(want, sizeof(want), "%s: larger than 8 MiB, so not a configuration", path);
 	assert_string_equal(err.text, want);
 	assert_int_equal(ftruncate(fd, CONFIG_FILE_MAX), 0);
-	assert_null(config_read_ini(path, &registry, &err));
+	assert_null(config_read_ini(path, NULL, &registry, &err));
 	assert_non_null(strstr(err.text, ": line longer than 8189 bytes"));
 
 	close(fd);
 	unlink(path);
-	assert_null(config_read_ini(path, &registry, &err));
+	assert_null(config_read_ini(path, NULL, &registry, &err));
 	snprintf(want, sizeof(want), "%s: cannot open the configuration: No such file or directory", path);
 	assert_string_equal(err.text, want);
-	assert_null(config_read_ini("/", &registry, &err));
+	assert_null(config_read_ini("/", NULL, &registry, &err));
 	assert_string_equal(err.text, "/: cannot read the configuration: Is a directory");
 }
 
@@ -453,7 +582,9 @@ int main(void)
 		cmocka_unit_test(test_bad_mount),     cmocka_unit_test(test_least),
 		cmocka_unit_test(test_full),          cmocka_unit_test(test_long),
 		cmocka_unit_test(test_line_limit),    cmocka_unit_test(test_nul),
-		cmocka_unit_test(test_many_sections), cmocka_unit_test(test_no_plugin),
+		cmocka_unit_test(test_too_many),      cmocka_unit_test(test_many_mounts),
+		cmocka_unit_test(test_no_mounts),     cmocka_unit_test(test_bad_fuse),
+		cmocka_unit_test(test_no_plugin),
 		cmocka_unit_test(test_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,9 +19,12 @@
 
 static const char *const files[] = {
 	SERVER "[transport vhost-user]\nsocket = /run/x.sock\n[mount web]\nat = /\ntype = probe\nsource = /srv\n",
-	SERVER "workers = 12\nplugins =  probe-plain   probe-newer ; c\nplugins=probe-layer\nrlimit-nofile = 1M\n"
+	SERVER "log-file = /var/log/x\nworkers = 12\nstate-dir = /run/s\napi-socket = /run/s/api\n"
+	       "plugins =  probe-plain   probe-newer ; c\nplugins=probe-layer\nrlimit-nofile = 1M\n"
 	       "[transport vhost-user a]\nfd = 77\ntag = a;b #c\nonce = 1\nlocks = always\n"
 	       "[transport vhost-user b]\nsocket = /run/b\n"
+	       "[transport fuse]\nmountpoint = /mnt/a;b\nthreads = 5\nwriteback = never\n"
+	       "[mount d]\nat = /a/b c\ntype = probe\nsource = /d\n"
 	       "[mount a.b-c]\nlayers =   probe-layer:outer\tprobe-plain  probe-layer\nat = /\ntype = probe\n"
 	       "outer.source = /o\nouter.timeout = 1.5ms\nprobe-layer.source = /i\nprobe-layer.map = 1\nmap = x:y=z\n"
 	       "probe-layer.map = 2\nsource = /with blanks/and;semicolons\nlabel = [x] = \"y\"\nnodes = 2K\n"
@@ -39,7 +42,7 @@ static char *dump_of(const char *text)
 {
 	struct plugin_registry *registry = NULL;
 	struct graft_error err = { 0 };
-	struct config *c = config_read_text("t.ini", text, strlen(text), &registry, &err);
+	struct config *c = config_read_text("t.ini", text, strlen(text), NULL, &registry, &err);
 	if (!c)
 		fail_msg("refused: %s\n%s", err.text, text);
 	char *dump = NULL;
@@ -71,6 +74,10 @@ static void test_keys_kept(void **state)
 	(void)state;
 	static const char *const lines[] = {
 		"\nworkers = 12\n",
+		"[server]\ninstance = graftfs\nstate-dir = /run/s\napi-socket = /run/s/api\nlog-file = /var/log/x\n",
+		"\n[transport fuse]\nmountpoint = /mnt/a;b\nthreads = 5\nwriteback = never\nposix-acl = auto\n"
+		"security-label = auto\nkillpriv-v2 = auto\nreaddirplus = auto\nallow-mmap = auto\nlocks = auto\n\n[",
+		"\n[mount d]\nat = /a/b c\ntype = probe\nsource = /d\n",
 		"\nplugins = probe-plain   probe-newer\nplugins = probe-layer\n",
 		"\nrlimit-nofile = 1048576\n",
 		"\n[transport vhost-user a]\nfd = 77\ntag = a;b #c\nqueues = 1\nonce = true\n",
@@ -95,7 +102,7 @@ static void test_refused(void **state)
 	(void)state;
 	struct plugin_registry *registry = NULL;
 	struct graft_error err = { 0 };
-	struct config *c = config_read_text("t.ini", files[0], strlen(files[0]), &registry, &err);
+	struct config *c = config_read_text("t.ini", files[0], strlen(files[0]), NULL, &registry, &err);
 	assert_non_null(c);
 	assert_int_equal(options_set(c->mounts[0].members[0].options, "label", "a ;b", "--label", &err), 0);
 	FILE *to = fopen("/dev/null", "w");
@@ -111,7 +118,7 @@ static void test_full_disk(void **state)
 	(void)state;
 	struct plugin_registry *registry = NULL;
 	struct graft_error err = { 0 };
-	struct config *c = config_read_text("t.ini", files[0], strlen(files[0]), &registry, &err);
+	struct config *c = config_read_text("t.ini", files[0], strlen(files[0]), NULL, &registry, &err);
 	assert_non_null(c);
 	FILE *to = fopen("/dev/full", "w");
 	assert_non_null(to);

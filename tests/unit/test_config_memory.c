@@ -122,7 +122,8 @@ static const char *const files[] = {
 	"plugins = probe-plain probe-newer\nplugins = probe-layer\n"
 	"[transport vhost-user a]\nsocket = /run/a.sock\ntag = x\n[transport vhost-user b]\nfd = 3\n"
 	"[mount web]\nat = /\ntype = probe\nlayers = probe-layer:outer probe-plain\nsource = /srv\n"
-	"map = a\nmap = b\nmap = c\nouter.source = /outer\n",
+	"map = a\nmap = b\nmap = c\nouter.source = /outer\n"
+	"[transport fuse]\nthreads = 2\n[mount app]\nat = /app\ntype = probe\nsource = /app\n",
 	"[server]\nplugin-dir = " TEST_PLUGIN_DIR "\n[mount web]\nat = /\ntype = prob\n",
 };
 
@@ -133,7 +134,7 @@ static bool read_with(const char *text, long n, struct graft_error *err)
 	left = n;
 	made = 0;
 	alive = 0;
-	struct config *c = config_read_text("t.ini", text, strlen(text), &registry, err);
+	struct config *c = config_read_text("t.ini", text, strlen(text), "/mnt", &registry, err);
 	left = -1;
 	if (!c)
 		assert_null(registry);
@@ -174,6 +175,53 @@ static void test_bad_config(void **state)
 		assert_false(read_with(files[1], n, &err));
 		assert_true(err.code == ENOMEM || err.code == ENOENT);
 	}
+}
+
+static const struct mount_key keys[] = {
+	{ "at", "/" }, { "type", "probe" }, { "source", "/srv" }, { "layers", "probe-layer:a probe-plain" },
+	{ "map", "x" }, { "map", "y" }, { "nodes", "7" }, { "a.source", "/a" }, { "a.cache", "never" },
+};
+
+/* A mount at run time, and its keys, with the n-th allocation failing; whether both were made. */
+static bool mount_with(struct plugin_registry *registry, long n, struct graft_error *err)
+{
+	const struct mount_spec spec = { .keys = keys, .nkeys = sizeof(keys) / sizeof(keys[0]), .where = "test" };
+	size_t told = 0;
+	left = n;
+	made = 0;
+	alive = 0;
+	struct mount_config *m = config_mount_new(&spec, registry, err);
+	struct mount_key *list = m ? config_mount_keys(m, &told) : NULL;
+	left = -1;
+	bool good = list != NULL;
+	if (good)
+		assert_int_equal(told, spec.nkeys);
+	else if (!m)
+		assert_int_equal(err->code, ENOMEM);
+	free(list);
+	config_mount_free(m);
+	assert_int_equal(alive, 0);
+	return good;
+}
+
+static void test_mount(void **state)
+{
+	(void)state;
+	static const char *const dirs[] = { TEST_PLUGIN_DIR, NULL };
+	struct plugin_registry *registry = plugin_registry_new(dirs);
+	struct graft_error err = { 0 };
+	static const char *const names[] = { "probe", "probe-layer", "probe-plain" };
+	for (size_t i = 0; i < 3; i++)
+		assert_non_null(plugin_load(registry, names[i], &err));
+	plugin_registry_seal(registry);
+	assert_true(mount_with(registry, -1, &err));
+	long total = made;
+	assert_true(total > 20);
+	for (long n = 0; n < total; n++) {
+		err = (struct graft_error){ 0 };
+		assert_false(mount_with(registry, n, &err));
+	}
+	plugin_registry_free(registry);
 }
 
 struct settings {
@@ -226,6 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_config),
 		cmocka_unit_test(test_bad_config),
+		cmocka_unit_test(test_mount),
 		cmocka_unit_test(test_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* Tests of lib/log: the line's form, levels, control characters, cutting, one write a line, and the limit. */
 #include "lib/log.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -11,7 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -198,6 +203,248 @@ static void test_limit_threads(void **state)
 	assert_in_range(f.capture.lines, 10, 40);
 }
 
+/* A folder for the tests of files below. They come last: there is no way back to stderr. */
+static char folder[] = "/tmp/graftfs-test-XXXXXX";
+
+static const char *in_folder(const char *name)
+{
+	static char path[128];
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
+static int open_log(const char *name)
+{
+	struct graft_error err = { 0 };
+	return log_open(in_folder(name), &err);
+}
+
+static size_t content(const char *name, char *buf, size_t size)
+{
+	int fd = open(in_folder(name), O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	ssize_t n = read(fd, buf, size - 1);
+	close(fd);
+	assert_true(n >= 0);
+	buf[n] = '\0';
+	return (size_t)n;
+}
+
+/* Whether line begins with a time as 2026-11-21T17:05:36.123Z and goes on with text. */
+static bool stamped(const char *line, const char *text)
+{
+	static const char form[] = "dddd-dd-ddTdd:dd:dd.dddZ ";
+	for (size_t i = 0; i < sizeof(form) - 1; i++)
+		if (form[i] == 'd' ? line[i] < '0' || line[i] > '9' : line[i] != form[i])
+			return false;
+	return strcmp(line + sizeof(form) - 1, text) == 0;
+}
+
+static void refuse_file(const char *name, int code, const char *why)
+{
+	struct graft_error err = { 0 };
+	char want[256];
+	assert_int_equal(log_open(in_folder(name), &err), -code);
+	snprintf(want, sizeof(want), "cannot open the log %s: %s", in_folder(name), why);
+	assert_string_equal(err.text, want);
+	assert_int_equal(err.code, code);
+}
+
+/* Nothing of it changes where the lines go. */
+static void test_refused_files(void **state)
+{
+	(void)state;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct graft_error err = { 0 };
+	char out[4096], longer[5000];
+	assert_int_equal(log_reopen(), 0); /* there is no file */
+	refuse_file("", EISDIR, "Is a directory");
+	refuse_file("none/log", ENOENT, "No such file or directory");
+	assert_int_equal(mkfifo(in_folder("fifo"), 0600), 0);
+	refuse_file("fifo", ENXIO, "No such device or address");
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%.100s", in_folder("socket"));
+	assert_int_equal(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	refuse_file("socket", ENXIO, "No such device or address");
+	close(fd);
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	assert_int_equal(log_open(longer, &err), -ENAMETOOLONG);
+	assert_string_equal(err.text, "cannot open the log: its path has more than 4095 bytes");
+	through_pipe(say_two, out, sizeof(out));
+	assert_string_equal(out, "graftfsd: ready\ngraftfsd: error: web: gone\n");
+}
+
+static void test_file(void **state)
+{
+	(void)state;
+	char out[4096];
+	struct stat st;
+	mode_t mask = umask(0);
+	assert_int_equal(open_log("a"), 0);
+	umask(mask);
+	assert_int_equal(stat(in_folder("a"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(through_pipe(say_two, out, sizeof(out)), 0);
+	content("a", out, sizeof(out));
+	char *second = strchr(out, '\n');
+	assert_non_null(second);
+	*second++ = '\0';
+	assert_true(stamped(out, "graftfsd: ready"));
+	assert_true(stamped(second, "graftfsd: error: web: gone\n"));
+	errno = EXDEV;
+	log_info(NULL, "%m");
+	assert_int_equal(errno, EXDEV);
+	content("a", out, sizeof(out));
+	assert_non_null(strstr(out, "graftfsd: Invalid cross-device link\n"));
+
+	/* A long line is cut at the same length, and ends in a line end. */
+	assert_int_equal(truncate(in_folder("a"), 0), 0);
+	say_long();
+	assert_int_equal(content("a", out, sizeof(out)), 2047);
+	assert_int_equal(out[2046], '\n');
+
+	/* What was there stays. */
+	assert_int_equal(truncate(in_folder("a"), 0), 0);
+	log_info(NULL, "one");
+	assert_int_equal(open_log("a"), 0);
+	log_info(NULL, "two");
+	content("a", out, sizeof(out));
+	assert_non_null(strstr(out, "graftfsd: one\n"));
+	assert_non_null(strstr(out, "graftfsd: two\n"));
+}
+
+static void test_reopen(void **state)
+{
+	(void)state;
+	char out[4096], old[128];
+	assert_int_equal(open_log("b"), 0);
+	log_info(NULL, "one");
+	snprintf(old, sizeof(old), "%s", in_folder("b"));
+	assert_int_equal(rename(old, in_folder("b.1")), 0);
+	log_info(NULL, "two");
+	assert_int_equal(log_reopen(), 0);
+	log_info(NULL, "three");
+	assert_int_equal(content("b.1", out, sizeof(out)), 2 * strlen("2026-11-21T17:05:36.123Z graftfsd: one\n"));
+	content("b", out, sizeof(out));
+	assert_true(stamped(out, "graftfsd: three\n"));
+
+	/* Where it cannot be opened the old one goes on, and says so. */
+	assert_int_equal(rename(old, in_folder("b.2")), 0);
+	assert_int_equal(mkdir(old, 0700), 0);
+	assert_int_equal(log_reopen(), -EISDIR);
+	log_info(NULL, "four");
+	content("b.2", out, sizeof(out));
+	assert_non_null(strstr(out, "graftfsd: error: cannot open the log "));
+	assert_non_null(strstr(out, "/b: Is a directory; the old one goes on\n"));
+	assert_non_null(strstr(out, "graftfsd: four\n"));
+	assert_int_equal(rmdir(old), 0);
+	assert_int_equal(log_reopen(), 0);
+	log_info(NULL, "five");
+	content("b", out, sizeof(out));
+	assert_true(stamped(out, "graftfsd: five\n"));
+}
+
+static void test_fifo(void **state)
+{
+	(void)state;
+	char out[256];
+	int reader = open(in_folder("fifo"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(reader >= 0);
+	assert_int_equal(open_log("fifo"), 0);
+	log_info(NULL, "through a pipe");
+	ssize_t n = read(reader, out, sizeof(out) - 1);
+	assert_true(n > 0);
+	out[n] = '\0';
+	assert_true(stamped(out, "graftfsd: through a pipe\n"));
+	assert_int_equal(open_log("c"), 0);
+	close(reader);
+	struct graft_error err = { 0 };
+	assert_int_equal(log_open("/dev/null", &err), 0);
+	log_info(NULL, "away");
+}
+
+#define WRITERS 3
+#define LINES_EACH 2000
+#define TURNS 100
+
+static void *write_lines(void *arg)
+{
+	int *writer = arg;
+	for (int i = 0; i < LINES_EACH; i++)
+		log_info("w", "%d %d.", *writer, i);
+	return NULL;
+}
+
+/* Marks the lines of a file in seen; each must be whole. */
+static int count_lines(const char *name, bool seen[WRITERS][LINES_EACH])
+{
+	char line[256];
+	int lines = 0, writer, number;
+	FILE *f = fopen(in_folder(name), "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		char end[2] = "";
+		const char *text = strstr(line, "graftfsd: ");
+		assert_non_null(text);
+		assert_int_equal(sscanf(text, "graftfsd: w: %d %d%1[.]", &writer, &number, end), 3);
+		assert_in_range(writer, 0, WRITERS - 1);
+		assert_in_range(number, 0, LINES_EACH - 1);
+		assert_false(seen[writer][number]);
+		seen[writer][number] = true;
+		lines++;
+	}
+	fclose(f);
+	return lines;
+}
+
+/* The file is renamed and opened again while threads write: every line is whole and in one of the files. */
+static void test_reopen_threads(void **state)
+{
+	(void)state;
+	static bool seen[WRITERS][LINES_EACH];
+	pthread_t threads[WRITERS];
+	int numbers[WRITERS], lines = 0;
+	char old[128], name[32];
+	assert_int_equal(open_log("t"), 0);
+	snprintf(old, sizeof(old), "%s", in_folder("t"));
+	for (int i = 0; i < WRITERS; i++) {
+		numbers[i] = i;
+		assert_int_equal(pthread_create(&threads[i], NULL, write_lines, &numbers[i]), 0);
+	}
+	for (int i = 0; i < TURNS; i++) {
+		snprintf(name, sizeof(name), "t.%d", i);
+		assert_int_equal(rename(old, in_folder(name)), 0);
+		assert_int_equal(log_reopen(), 0);
+	}
+	for (int i = 0; i < WRITERS; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < TURNS; i++) {
+		snprintf(name, sizeof(name), "t.%d", i);
+		lines += count_lines(name, seen);
+	}
+	lines += count_lines("t", seen);
+	assert_int_equal(lines, WRITERS * LINES_EACH);
+}
+
+static int make_folder(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+	(void)state;
+	DIR *dir = opendir(folder);
+	const struct dirent *e;
+	while (dir && (e = readdir(dir)))
+		unlinkat(dirfd(dir), e->d_name, 0); /* not the two dots */
+	if (dir)
+		closedir(dir);
+	return rmdir(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +454,11 @@ int main(void)
 		cmocka_unit_test_teardown(test_stderr, teardown),
 		cmocka_unit_test_teardown(test_limit, teardown),
 		cmocka_unit_test_teardown(test_limit_threads, teardown),
+		cmocka_unit_test(test_refused_files),
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_reopen),
+		cmocka_unit_test(test_fifo),
+		cmocka_unit_test(test_reopen_threads),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

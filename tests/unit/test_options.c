@@ -421,6 +421,57 @@ static void test_check_long(void **state)
 	assert_int_equal(options_check(rows, 16, &err), 0);
 }
 
+struct told {
+	char text[256];
+	int left; /* calls until it says stop */
+};
+
+static int take_set(const char *key, const char *text, void *arg)
+{
+	struct told *t = arg;
+	size_t len = strlen(t->text);
+	snprintf(t->text + len, sizeof(t->text) - len, "%s=%s;", key, text);
+	return --t->left == 0 ? -7 : 0;
+}
+
+/* What was set comes back as it was written, in the table's order; defaults and what was refused do not. */
+static void test_each_set(void **state)
+{
+	(void)state;
+	static const char *const pairs[][2] = {
+		{ "list", "b" },      { "choice", "never" }, { "any", "2K" },  { "flag", "off" }, { "late", "60000ms" },
+		{ "path", "/a/../b" }, { "list", "a" },      { "need", " x" },
+	};
+	struct graft_error err = { 0 };
+	struct options *o = fresh();
+	struct told all = { .text = "" }, some = { .left = 2 };
+	assert_int_equal(options_each_set(o, take_set, &all), 0);
+	assert_string_equal(all.text, "");
+	assert_int_equal(options_set(o, "some", "65", "t:9", &err), -EINVAL);
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		assert_int_equal(options_set(o, pairs[i][0], pairs[i][1], "t:1", &err), 0);
+	assert_int_equal(options_set(o, "any", "3K", "t:2", &err), -EINVAL);
+	assert_int_equal(options_finish(o, &err), 0);
+	assert_int_equal(options_each_set(o, take_set, &all), 0);
+	assert_string_equal(all.text,
+			    "need= x;path=/a/../b;flag=off;any=2K;late=60000ms;choice=never;list=b;list=a;");
+	assert_int_equal(options_each_set(o, take_set, &some), -7);
+	assert_string_equal(some.text, "need= x;path=/a/../b;");
+	options_free(o);
+}
+
+/* A caller that has no lines gives each key the same place. */
+static void test_twice_same_place(void **state)
+{
+	(void)state;
+	struct graft_error err = { 0 };
+	struct options *o = fresh();
+	assert_int_equal(options_set(o, "some", "1", "POST", &err), 0);
+	assert_int_equal(options_set(o, "some", "2", "POST", &err), -EINVAL);
+	assert_string_equal(err.text, "key 'some' is given twice");
+	options_free(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,7 +481,8 @@ int main(void)
 		cmocka_unit_test(test_list),         cmocka_unit_test(test_dump),
 		cmocka_unit_test(test_dump_refused), cmocka_unit_test(test_help),
 		cmocka_unit_test(test_nearest),      cmocka_unit_test(test_check),
-		cmocka_unit_test(test_check_long),
+		cmocka_unit_test(test_check_long),   cmocka_unit_test(test_each_set),
+		cmocka_unit_test(test_twice_same_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

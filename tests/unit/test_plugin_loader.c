@@ -146,11 +146,68 @@ static void test_no_folders(void **state)
 	plugin_registry_free(NULL);
 }
 
+static int take_name(const struct plugin *p, void *arg)
+{
+	char *names = arg;
+	strcat(names, p->desc.name);
+	strcat(names, " ");
+	return strcmp(p->desc.name, "probe-plain") == 0 ? 7 : 0;
+}
+
+static void test_each(void **state)
+{
+	(void)state;
+	struct plugin_registry *r = fresh();
+	struct graft_error err = { 0 };
+	char names[256] = "";
+	assert_int_equal(plugin_registry_each(r, take_name, names), 0);
+	assert_string_equal(names, "");
+	assert_non_null(plugin_load(r, "probe-newer", &err));
+	assert_non_null(plugin_load(r, "probe", &err));
+	assert_int_equal(plugin_registry_each(r, take_name, names), 0);
+	assert_string_equal(names, "probe-newer probe ");
+	assert_non_null(plugin_load(r, "probe-plain", &err));
+	assert_non_null(plugin_load(r, "probe-layer", &err));
+	names[0] = '\0';
+	assert_int_equal(plugin_registry_each(r, take_name, names), 7);
+	assert_string_equal(names, "probe-newer probe probe-plain ");
+	plugin_registry_free(r);
+}
+
+/* What is loaded stays; nothing else is opened any more, whether it is there or not. */
+static void test_sealed(void **state)
+{
+	(void)state;
+	struct plugin_registry *r = fresh();
+	struct graft_error err = { 0 };
+	plugin_registry_seal(r);
+	assert_null(plugin_load(r, "probe", &err));
+	assert_string_equal(err.text,
+			    "probe: not loaded; loaded are none (name it in [server] plugins to load it at start)");
+	plugin_registry_free(r);
+
+	r = fresh();
+	const struct plugin *p = plugin_load(r, "probe", &err);
+	assert_non_null(plugin_load(r, "probe-layer", &err));
+	plugin_registry_seal(r);
+	assert_ptr_equal(plugin_load(r, "probe", &err), p);
+	assert_null(plugin_load(r, "probe-newer", &err));
+	assert_string_equal(err.text, "probe-newer: not loaded; loaded are probe, probe-layer (name it in [server] "
+				      "plugins to load it at start)");
+	assert_int_equal(err.code, EINVAL);
+	assert_null(plugin_load(r, "none-such", &err));
+	assert_non_null(strstr(err.text, "none-such: not loaded; "));
+	assert_null(plugin_load(r, "../probe", &err));
+	assert_string_equal(err.text, "'../probe' is not a plugin's name ([a-z0-9][a-z0-9-]*, at most 64 bytes)");
+	plugin_registry_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),	cmocka_unit_test(test_newer), cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_too_old), cmocka_unit_test(test_order), cmocka_unit_test(test_no_folders),
+		cmocka_unit_test(test_each),	cmocka_unit_test(test_sealed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
