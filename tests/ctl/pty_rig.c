@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* graftctl in a pseudo terminal. */
+#include "pty_rig.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pty.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utmp.h>
+
+#include <cmocka.h>
+
+#define PATIENCE_MS 30000
+
+void pty_start(struct pty *p, const struct rig *r, const char *const *words, unsigned short columns,
+	       unsigned short rows)
+{
+	const char *argv[16] = { rig_program() };
+	struct winsize size = { .ws_col = columns, .ws_row = rows };
+	int hold;
+	for (size_t i = 0; words[i]; i++)
+		argv[i + 1] = words[i];
+	*p = (struct pty){ .shown = calloc(1, PTY_SHOWN_MAX + 1) };
+	assert_non_null(p->shown);
+	/* The other end is held open here, so that its settings can be read after the program has ended. */
+	assert_int_equal(openpty(&p->fd, &hold, NULL, NULL, &size), 0);
+	assert_int_equal(tcgetattr(p->fd, &p->before), 0);
+	p->child = fork();
+	assert_true(p->child >= 0);
+	if (p->child == 0) {
+		rig_set_environment(r->socket);
+		close(p->fd);
+		if (login_tty(hold) != 0)
+			_exit(98);
+		execv(argv[0], (char *const *)argv);
+		_exit(99);
+	}
+	close(hold);
+}
+
+void pty_resize(struct pty *p, unsigned short columns, unsigned short rows)
+{
+	struct winsize size = { .ws_col = columns, .ws_row = rows };
+	assert_int_equal(ioctl(p->fd, TIOCSWINSZ, &size), 0);
+}
+
+void pty_type(struct pty *p, const char *keys)
+{
+	assert_int_equal(write(p->fd, keys, strlen(keys)), strlen(keys));
+}
+
+/* false at the end. */
+static bool read_more(struct pty *p)
+{
+	struct pollfd ready = { .fd = p->fd, .events = POLLIN };
+	if (poll(&ready, 1, PATIENCE_MS) != 1)
+		fail_msg("nothing more came; so far: %s", p->shown);
+	ssize_t n = read(p->fd, p->shown + p->size, PTY_SHOWN_MAX - p->size);
+	if (n <= 0)
+		return false;
+	p->size += (size_t)n;
+	p->shown[p->size] = '\0';
+	return true;
+}
+
+size_t pty_wait(struct pty *p, size_t from, const char *text)
+{
+	const char *found;
+	while (!(found = strstr(p->shown + from, text))) {
+		if (!read_more(p))
+			fail_msg("ended without showing '%s'; so far: %s", text, p->shown);
+	}
+	return (size_t)(found - p->shown);
+}
+
+int pty_end(struct pty *p)
+{
+	struct termios after;
+	int status;
+	while (read_more(p))
+		;
+	assert_int_equal(waitpid(p->child, &status, 0), p->child);
+	assert_int_equal(tcgetattr(p->fd, &after), 0);
+	assert_int_equal(after.c_iflag, p->before.c_iflag);
+	assert_int_equal(after.c_oflag, p->before.c_oflag);
+	assert_int_equal(after.c_cflag, p->before.c_cflag);
+	assert_int_equal(after.c_lflag, p->before.c_lflag);
+	assert_memory_equal(after.c_cc, p->before.c_cc, sizeof(after.c_cc));
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+void pty_free(struct pty *p)
+{
+	close(p->fd);
+	free(p->shown);
+}
