@@ -160,14 +160,27 @@ static struct async_state *next_cancel(struct async_list *l)
 	return NULL;
 }
 
-void async_cancel_all(struct async_list *l)
+void async_cancel_some(struct async_list *l, bool (*match)(const struct async_state *a, const void *arg),
+		       const void *arg)
 {
 	struct async_state *a;
 
 	pthread_mutex_lock(&l->lock);
 	for (a = l->head; a; a = a->next)
-		a->wanted = true;
+		a->wanted = a->wanted || match(a, arg);
 	pthread_mutex_unlock(&l->lock);
 	while ((a = next_cancel(l)))
 		call_cancel(a);
+}
+
+static bool any(const struct async_state *a, const void *arg)
+{
+	(void)a;
+	(void)arg;
+	return true;
+}
+
+void async_cancel_all(struct async_list *l)
+{
+	async_cancel_some(l, any, NULL);
 }

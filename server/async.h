@@ -73,6 +73,9 @@ void async_keep_cancel(struct async_state *a, const struct graft_inst *inst);
 /* Any thread: the client wants the request of this number, or every one, ended. */
 void async_interrupt(struct async_list *l, uint64_t unique);
 void async_cancel_all(struct async_list *l);
+/* The same for those that match. */
+void async_cancel_some(struct async_list *l, bool (*match)(const struct async_state *a, const void *arg),
+		       const void *arg);
 
 /* Where the last reference leads; implemented by fuse/serve.c. */
 void async_finished(struct async_state *a, int res);

@@ -52,7 +52,8 @@ struct control_host {
 	int (*each_metric)(void *server, int (*fn)(const struct control_metric *, void *), void *arg);
 	/* Plugins that are loaded. */
 	int (*each_plugin)(void *server, int (*fn)(const struct graft_plugin *, void *), void *arg);
-	/* Requests of all mounts and of none: INIT, pseudo directories, what could not be decoded. Constant pointer. */
+	/* Requests that belong to no mount (INIT, pseudo directories, what could not be decoded), and those of mounts that are gone.
+	 * Constant pointer. */
 	const struct op_stats *(*stats)(void *server);
 	void (*op_read)(const struct op_stats *stats, uint32_t opcode, struct op_sum *sum);
 	uint64_t (*op_bound)(uint32_t bucket);
@@ -62,7 +63,7 @@ struct control_host {
 	int (*dump_config)(void *server, FILE *to, struct graft_error *err);
 	/* Asks for an orderly end, as SIGTERM does. Returns at once. */
 	void (*stop)(void *server);
-	/* Runs fn(arg) on a worker, where it may block. */
+	/* Runs fn(arg) on a thread for such calls, where it may block; several at a time. */
 	int (*run)(void *server, void (*fn)(void *arg), void *arg);
 };
 

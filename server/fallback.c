@@ -56,7 +56,7 @@ static struct fuse_sx_time sx_time(uint64_t sec, uint32_t nsec)
 	return (struct fuse_sx_time){ .tv_sec = (int64_t)sec, .tv_nsec = nsec };
 }
 
-static int finish_statx(const struct fuse_attr_out *in, struct fuse_statx_out *out)
+void fallback_statx(const struct fuse_attr_out *in, struct fuse_statx_out *out)
 {
 	const struct fuse_attr *a = &in->attr;
 
@@ -79,7 +79,6 @@ static int finish_statx(const struct fuse_attr_out *in, struct fuse_statx_out *o
 		.rdev_major = (a->rdev & 0xfff00) >> 8,
 		.rdev_minor = (a->rdev & 0xff) | ((a->rdev >> 12) & 0xfff00),
 	};
-	return 0;
 }
 
 /* A file of which only the size is known has data everywhere and one hole, at its end. */
@@ -114,7 +113,8 @@ static int up_detour(struct graft_inst *inst, struct graft_req *req, int res, vo
 		return res;
 	switch (req->opcode) {
 	case GRAFT_OP_STATX:
-		return finish_statx(&d->new_out.attr, req->out);
+		fallback_statx(&d->new_out.attr, req->out);
+		return 0;
 	case FUSE_LSEEK:
 		return finish_lseek(req->in, d->new_out.attr.attr.size, req->out);
 	case GRAFT_OP_COPY_FILE_RANGE_64:

@@ -14,4 +14,7 @@ int fallback_absent(struct graft_req *req);
  */
 int fallback_run(struct stack_call *call, uint32_t from, uint32_t opcode);
 
+/* What GETATTR said, as STATX says it. */
+void fallback_statx(const struct fuse_attr_out *in, struct fuse_statx_out *out);
+
 #endif

@@ -59,18 +59,16 @@ static uint32_t host_fd_limit(struct graft_slot *slot)
 	return slot->server->fd_budget / (n ? n : 1);
 }
 
-/* virtio-fs has no way to tell the client; /dev/fuse comes with its own transport. */
 static int host_invalidate(struct graft_slot *slot, uint64_t node, const char *name)
 {
-	(void)slot;
-	(void)node;
-	(void)name;
-	return -ENOTSUP;
+	if (!node || node > MOUNT_NODE_MASK)
+		return -EINVAL;
+	return mount_table_invalidate(&slot->server->mounts, slot->mount, node, name);
 }
 
 static int host_metric(struct graft_slot *slot, const char *name, const char *unit, const uint64_t *counter)
 {
-	return metrics_add(slot->server->metrics, slot->name, name, unit, counter);
+	return metrics_add(slot->server->metrics, slot, slot->name, name, unit, counter);
 }
 
 const struct graft_host host_services = {

@@ -5,11 +5,15 @@
 #include "server/fuse/opcodes.h"
 #include "server/host.h"
 #include "server/metrics.h"
+#include "server/namespace.h"
+#include "server/op_stats.h"
 #include "server/server.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 
 int mount_plugin_error(struct graft_error *err, int res, const char *what, const char *name)
 {
@@ -17,6 +21,9 @@ int mount_plugin_error(struct graft_error *err, int res, const char *what, const
 		error_set(err, res < 0 ? -res : EIO, "plugin failed without saying why");
 	return error_wrap(err, "%s %s", what, name);
 }
+
+static void mount_free(struct mount *m);
+static void end_run(struct work *w);
 
 static graft_op *member_op(const struct mount_member *m, uint32_t opcode)
 {
@@ -98,7 +105,7 @@ static int make_member(struct mount *m, uint32_t i, const struct member_config *
 	int res = member->desc->create(&host_services, &member->slot, settings, &member->inst, err);
 	member->slot.creating = false;
 	if (res) {
-		metrics_remove(m->server->metrics, member->slot.name);
+		metrics_remove(m->server->metrics, &member->slot);
 		return mount_plugin_error(err, res, "plugin", member->desc->name);
 	}
 	member->created = true;
@@ -124,6 +131,21 @@ static void choose_strand(struct mount *m)
 	}
 }
 
+/* What listings show, and where its requests are counted. */
+static int describe(struct mount *m, const struct mount_config *config, struct graft_error *err)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	m->since = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	m->stats = op_stats_new();
+	if (config->options)
+		m->keys = config_mount_keys(config, &m->nkeys);
+	if (m->stats && (m->keys || !config->options))
+		return 0;
+	return error_set(err, ENOMEM, "no memory");
+}
+
 struct mount *mount_new(struct server *server, const struct mount_config *config, struct graft_error *err)
 {
 	struct mount *m = calloc(1, sizeof(*m));
@@ -135,13 +157,18 @@ struct mount *mount_new(struct server *server, const struct mount_config *config
 		free(m);
 		return NULL;
 	}
+	atomic_init(&m->refs, 1);
+	m->end.fn = end_run;
 	m->server = server;
+	m->config = config;
 	m->name = config->name;
 	m->at = config->at;
 	m->nmembers = config->nmembers;
 	m->can = UINT64_MAX;
 	for (uint32_t i = m->nmembers; i-- > 0 && !res;)
 		res = make_member(m, i, &config->members[i], err);
+	if (!res)
+		res = describe(m, config, err);
 	if (res) {
 		error_wrap(err, "[mount %s]", m->name);
 		mount_free(m);
@@ -182,20 +209,48 @@ static void destroy_member(struct mount *m, struct mount_member *member)
 {
 	if (!member->created)
 		return;
-	metrics_remove(m->server->metrics, member->slot.name);
+	metrics_remove(m->server->metrics, &member->slot);
 	member->desc->destroy(member->inst);
 	member->created = false;
 	atomic_fetch_sub_explicit(&m->server->instances, 1, memory_order_relaxed);
 }
 
-void mount_free(struct mount *m)
+static void mount_free(struct mount *m)
 {
-	if (!m)
-		return;
 	mount_quiesce(m);
 	for (uint32_t i = 0; i < m->nmembers; i++)
 		destroy_member(m, &m->members[i]);
 	if (m->own_strand_made)
 		strand_fini(&m->own_strand);
+	if (m->stats)
+		op_stats_merge(m->server->stats, m->stats);
+	op_stats_free(m->stats);
+	free(m->keys);
+	config_mount_free(m->own_config);
 	free(m);
+}
+
+static void end_run(struct work *w)
+{
+	mount_free((struct mount *)((char *)w - offsetof(struct mount, end)));
+}
+
+void mount_hold(struct mount *m)
+{
+	atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+}
+
+void mount_release(struct mount *m)
+{
+	if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	if (workers_running(m->server->workers))
+		workers_post(m->server->workers, &m->end);
+	else
+		mount_free(m);
+}
+
+uint32_t mount_slot(const struct mount *m)
+{
+	return m->slot;
 }

@@ -39,11 +39,26 @@ struct mount_route {
 	uint8_t opcode;
 };
 
-/* Constant once started. */
+struct session_mount;
+struct op_stats;
+
+/* Constant once started, but for what is marked. */
 struct mount {
 	struct server *server;
 	const char *name, *at;
+	const struct mount_config *config;
+	struct mount_config *own_config; /* the same where the mount has to free it */
+	struct mount_key *keys;          /* one block; NULL where there are none */
+	size_t nkeys;
+	uint64_t since;         /* ns since 1970 */
+	struct op_stats *stats; /* requests that went to it */
 	uint32_t slot;
+	uint64_t place;         /* id of its place in the tree */
+	_Atomic uint32_t refs;  /* the tree's, and one for each session that has it open */
+	struct work end;        /* with the last reference */
+	/* protected by the mount table's lock */
+	struct mount *next, *prev;
+	struct session_mount *sessions;
 	uint32_t nmembers;
 	bool blocking;         /* every operation may block: all run on workers */
 	bool hooks;            /* some member has a dirent hook */
@@ -55,14 +70,17 @@ struct mount {
 	struct mount_route routes[MOUNT_MAX_MEMBERS + 1][GRAFT_OP_COUNT];
 };
 
-/* Makes the members, backend first. NULL with err ("[mount web]: ..."), and nothing is left. config is borrowed. */
+/* Makes the members, backend first. NULL with err ("[mount web]: ..."), and nothing is left. config is borrowed; who wants the mount
+ * to free it sets own_config. */
 struct mount *mount_new(struct server *server, const struct mount_config *config, struct graft_error *err);
 /* Starts the members, backend first. 0 or -errno with err. */
 int mount_start(struct mount *m, struct graft_error *err);
 /* Quiesces what was started, outermost first. No request may be inside. */
 void mount_quiesce(struct mount *m);
-/* Quiesces, destroys and frees; NULL is fine. */
-void mount_free(struct mount *m);
+/* mount_new gives one reference. */
+void mount_hold(struct mount *m);
+/* Any thread: the last one lets a worker quiesce, destroy and free the mount. NULL is fine. */
+void mount_release(struct mount *m);
 
 /* Puts "what NAME: " before a plugin's error; sets one from res where the plugin set none. Returns a negative code. */
 int mount_plugin_error(struct graft_error *err, int res, const char *what, const char *name);

@@ -29,6 +29,8 @@ struct op_sum {
 	uint64_t buckets[OP_STATS_BUCKETS]; /* of this bucket alone, not cumulative */
 };
 void op_stats_read(const struct op_stats *s, uint32_t opcode, struct op_sum *sum);
+/* Adds what was counted in from; nobody counts in it any more. */
+void op_stats_merge(struct op_stats *to, const struct op_stats *from);
 /* Upper bound of a bucket in nanoseconds; UINT64_MAX for the last. */
 uint64_t op_stats_bound(uint32_t bucket);
 

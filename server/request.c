@@ -2,6 +2,8 @@
 /* A request of a client: its memory and its pinning. */
 #include "server/request.h"
 
+#include "server/fuse/conn.h"
+
 #include <string.h>
 
 void *request_alloc(struct request *r, size_t bytes)
@@ -23,6 +25,12 @@ void request_pin(struct request *r)
 {
 	if (r->async.pinned)
 		return;
-	transport_request_pin(r->transport);
+	if (r->transport)
+		transport_request_pin(r->transport);
 	async_pin(&r->async);
+	if (r->sm && !r->keep_view && r->transport) {
+		session_mount_enter(r->sm);
+		r->entered = true;
+		conn_leave(r->conn, r);
+	}
 }

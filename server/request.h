@@ -6,10 +6,11 @@
 #include "server/arena.h"
 #include "server/async.h"
 #include "server/fuse/opcodes.h"
-#include "server/session.h"
+#include "server/view.h"
 #include "server/stack.h"
 #include "transport/transport.h"
 
+#include <semaphore.h>
 #include <stdatomic.h>
 
 struct fuse_conn;
@@ -23,11 +24,18 @@ struct request_head {
 	uint64_t bytes;          /* room behind this head */
 };
 
-/* Thread: the queue's until pinned, then whoever runs it, one at a time; session and async say themselves. */
+/* Thread: the queue's until pinned, then whoever runs it, one at a time; view and async say themselves. */
 struct request {
-	/* The session it belongs to while in flight. Written by the owner; read by whoever wants to close a session. */
-	_Atomic(struct session *) session;
-	struct transport_request *transport;
+	/* The view it goes by. Written by the owner; read by whoever wants to free a view. */
+	_Atomic(struct view *) view;
+	struct session_mount *sm; /* the mount it goes to; NULL: the router's own */
+	bool entered;             /* it is a user of sm by itself: it went ASYNC and let go of the view */
+	bool keep_view;           /* it needs the view until it ends */
+	struct root_handles *roots; /* OPENDIR of node 1: where root_fh was taken for it; else NULL */
+	uint64_t root_fh;
+	uint32_t shard; /* of its queue, for counts */
+	uint64_t began; /* ns, CLOCK_MONOTONIC */
+	struct transport_request *transport; /* NULL: the server's own request, see fuse/internal.h */
 	struct fuse_conn *conn;
 	struct request *next, *prev;  /* in conn's list, protected by conn's lock */
 	struct op_counters *counters; /* of its queue */
@@ -43,6 +51,9 @@ struct request {
 	_Alignas(8) unsigned char out[OP_OUT_MAX];
 	struct stack_frame frames[STACK_FRAMES];
 	struct async_state async;
+	/* of the server's own request */
+	sem_t answered;
+	int result;
 	struct arena arena;
 };
 
@@ -57,7 +68,8 @@ static inline struct request_head *request_head(struct graft_req *req)
 /* Zeroed, 16-byte aligned, freed with the request. NULL when out of memory or above what plugins may take. */
 void *request_alloc(struct request *r, size_t bytes);
 
-/* Queue thread or already pinned: from now on other threads may run the request. */
+/* Queue thread or already pinned: from now on other threads may run the request. It lets go of its view unless it needs it: what
+ * waits for long must not keep other mounts alive. */
 void request_pin(struct request *r);
 
 #endif

@@ -18,21 +18,33 @@ static uint32_t fd_budget(uint64_t nofile, uint32_t threads)
 	return budget > UINT32_MAX ? UINT32_MAX : (uint32_t)budget;
 }
 
+/* What server_new made so far. */
+static void drop(struct server *s)
+{
+	op_stats_free(s->stats);
+	metrics_free(s->metrics);
+	workers_free(s->callers);
+	workers_free(s->changes);
+	workers_free(s->workers);
+	free(s);
+}
+
 struct server *server_new(uint32_t threads, uint64_t nofile, struct graft_error *err)
 {
 	struct server *s = calloc(1, sizeof(*s));
 
-	if (s)
-		s->workers = workers_new(threads, SERVER_WORK_BOUND);
-	if (s && s->workers)
-		s->metrics = metrics_new();
-	if (!s || !s->metrics || mount_table_init(&s->mounts)) {
+	if (!s) {
 		error_set(err, ENOMEM, "no memory to start with");
-		if (s) {
-			metrics_free(s->metrics);
-			workers_free(s->workers);
-		}
-		free(s);
+		return NULL;
+	}
+	s->workers = workers_new(threads, SERVER_WORK_BOUND);
+	s->callers = workers_new(SERVER_CALLERS, UINT32_MAX);
+	s->changes = workers_new(1, UINT32_MAX);
+	s->metrics = metrics_new();
+	s->stats = op_stats_new();
+	if (!s->workers || !s->callers || !s->changes || !s->metrics || !s->stats || mount_table_init(&s->mounts, s)) {
+		error_set(err, ENOMEM, "no memory to start with");
+		drop(s);
 		return NULL;
 	}
 	strand_init(&s->serial_plugins, s->workers);
@@ -47,9 +59,9 @@ int server_mount(struct server *s, const struct mount_config *config, struct gra
 
 	if (!m)
 		return -err->code;
-	int res = mount_table_add(&s->mounts, m, err);
+	int res = mount_table_add_first(&s->mounts, m, err);
 	if (res)
-		mount_free(m);
+		mount_release(m);
 	return res;
 }
 
@@ -57,6 +69,10 @@ int server_start(struct server *s, struct graft_error *err)
 {
 	int res = workers_start(s->workers, err);
 
+	if (!res)
+		res = workers_start(s->changes, err);
+	if (!res)
+		res = workers_start(s->callers, err);
 	return res ? res : mount_table_start(&s->mounts, err);
 }
 
@@ -64,11 +80,10 @@ void server_free(struct server *s)
 {
 	if (!s)
 		return;
-	mount_table_quiesce(&s->mounts);
-	workers_stop(s->workers);
+	workers_stop(s->callers);
+	workers_stop(s->changes);
 	mount_table_fini(&s->mounts);
+	workers_stop(s->workers);
 	strand_fini(&s->serial_plugins);
-	workers_free(s->workers);
-	metrics_free(s->metrics);
-	free(s);
+	drop(s);
 }

@@ -6,16 +6,23 @@
 #include "server/config.h"
 #include "server/metrics.h"
 #include "server/mount_table.h"
+#include "server/op_stats.h"
 #include "server/workers.h"
 
+#define SERVER_CALLERS 8 /* calls of the control API that run at a time */
 #define SERVER_WORK_BOUND (65 * 256) /* deferred work that may wait: all that 64 queues and hiprio have in flight */
 
 struct server {
-	struct workers *workers;
+	struct workers *workers; /* what may block in a request */
+	struct workers *callers; /* calls of the control API; they may wait for changes, so they must not take the workers from them */
+	struct workers *changes; /* one thread: changes of mounts, INIT and DESTROY, one after the other */
 	struct metrics *metrics;
+	struct op_stats *stats; /* requests of no mount, and of those that are gone */
 	struct strand serial_plugins; /* every mount with a member that is serial for its plugin */
 	struct mount_table mounts;
+	struct plugin_registry *registry; /* for mounts at run time; borrowed, may be NULL in tests */
 	_Atomic uint32_t instances; /* plugin instances alive */
+	_Atomic uint32_t queues;    /* that ever counted: gives each its shard */
 	_Atomic uint64_t sessions;  /* number of the last session */
 	uint32_t fd_budget;         /* descriptors that plugins may share */
 	bool membarrier;            /* light barriers need no instruction, see barrier.h */
@@ -23,11 +30,11 @@ struct server {
 
 /* threads: of the workers, 0: auto. nofile: descriptors the process may have. NULL when out of memory, with err. */
 struct server *server_new(uint32_t threads, uint64_t nofile, struct graft_error *err);
-/* Creates a mount and adds it. 0 or -errno with err. */
+/* Before server_start: creates a mount of the configuration and adds it. config is borrowed. 0 or -errno with err. */
 int server_mount(struct server *s, const struct mount_config *config, struct graft_error *err);
-/* Workers, then the mounts. 0 or -errno with err. */
+/* The threads, then the mounts. 0 or -errno with err. */
 int server_start(struct server *s, struct graft_error *err);
-/* Quiesces, stops and frees; no transport may be alive. NULL is fine. */
+/* Ends the mounts, stops and frees; no transport may be alive. NULL is fine. */
 void server_free(struct server *s);
 
 #endif

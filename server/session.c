@@ -1,73 +1,163 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A session: opening and closing the members' states. */
+/* A session and its mounts: opening, counting, closing. */
 #include "server/session.h"
 
+#include "lib/cleanup.h"
+#include "server/fuse/conn.h"
+#include "server/server.h"
+
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+
+struct session *session_new(struct fuse_conn *c, const struct graft_session *pub)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->pub = *pub;
+	s->conn = c;
+	atomic_init(&s->refs, 1);
+	root_handles_init(&s->roots);
+	return s;
+}
+
+void session_hold(struct session *s)
+{
+	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+}
+
+void session_release(struct session *s)
+{
+	if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	struct fuse_conn *c = s->conn;
+
+	root_handles_fini(&s->roots);
+	free(s->slots);
+	free(s->pins);
+	free(s);
+	conn_session_gone(c);
+}
 
 /* Closes the members from first on. */
-static void close_members(struct session *s, const struct mount *m, uint32_t first)
+static void close_members(struct session_mount *sm, uint32_t first)
 {
-	void **states = s->states[m->slot];
+	const struct mount *m = sm->mount;
 
 	for (uint32_t i = first; i < m->nmembers; i++) {
 		if (m->members[i].desc->session_close)
-			m->members[i].desc->session_close(m->members[i].inst, states[i]);
+			m->members[i].desc->session_close(m->members[i].inst, sm->states[i]);
 	}
 }
 
-/* The backend first: a layer may ask what is below it. */
-static int open_mount(struct session *s, const struct mount *m)
+static void close_run(struct work *w)
 {
-	void **states = calloc(m->nmembers, sizeof(*states));
+	struct session_mount *sm = (struct session_mount *)((char *)w - offsetof(struct session_mount, close));
+	struct server *server = sm->mount->server;
 
-	if (!states)
-		return -ENOMEM;
-	s->states[m->slot] = states;
+	close_members(sm, 0);
+	mount_table_unlink(&server->mounts, sm);
+	mount_release(sm->mount);
+	atomic_store_explicit(&sm->closed, true, memory_order_release);
+	if (atomic_load_explicit(&sm->fading, memory_order_relaxed))
+		mount_table_sweep(&server->mounts);
+	session_mount_release(sm);
+}
+
+/* The backend first: a layer may ask what is below it. */
+static int open_members(struct session_mount *sm)
+{
+	const struct mount *m = sm->mount;
+
 	for (uint32_t i = m->nmembers; i-- > 0;) {
 		const struct mount_member *member = &m->members[i];
-		int res =
-			member->desc->session_open ? member->desc->session_open(member->inst, &s->pub, &states[i]) : 0;
+		int res = 0;
 
+		if (member->desc->session_open)
+			res = member->desc->session_open(member->inst, &sm->session->pub, &sm->states[i]);
 		if (res) {
-			close_members(s, m, i + 1);
-			free(states);
-			s->states[m->slot] = NULL;
+			close_members(sm, i + 1);
 			return res;
 		}
 	}
 	return 0;
 }
 
-int session_open(const struct mount_table *table, const struct graft_session *pub, struct session **out)
+int session_mount_open(struct session *s, struct mount *m, struct session_mount **out)
 {
-	struct session *s = calloc(1, sizeof(*s) + table->nslots * sizeof(s->states[0]));
-	int res = 0;
+	size_t bytes = sizeof(struct session_mount) + m->nmembers * sizeof(void *);
+	struct session_mount *sm = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
 
-	if (!s)
+	if (!sm)
 		return -ENOMEM;
-	s->pub = *pub;
-	s->table = table;
-	s->nslots = table->nslots;
-	for (uint32_t i = 0; i < s->nslots && !res; i++)
-		res = table->slots[i] ? open_mount(s, table->slots[i]) : 0;
+	memset(sm, 0, bytes);
+	sm->session = s;
+	sm->mount = m;
+	sm->slot = m->slot;
+	sm->serial = ++s->serials;
+	/* One file system for the client: inode numbers of different mounts must differ. */
+	if (!(s->pub.flags & FUSE_SUBMOUNTS) && strcmp(m->at, "/") != 0)
+		sm->tag = m->slot;
+	sm->close.fn = close_run;
+	atomic_init(&sm->users, 1);
+	atomic_init(&sm->refs, 2); /* the caller's, and one while open */
+	int res = open_members(sm);
 	if (res) {
-		session_close(s);
+		free(sm);
 		return res;
 	}
-	*out = s;
+	session_hold(s);
+	mount_hold(m);
+	mount_table_link(&m->server->mounts, sm);
+	*out = sm;
 	return 0;
 }
 
-void session_close(struct session *s)
+void session_mount_enter(struct session_mount *sm)
 {
-	if (!s)
+	atomic_fetch_add_explicit(&sm->users, 1, memory_order_relaxed);
+}
+
+void session_mount_leave(struct session_mount *sm)
+{
+	if (atomic_fetch_sub_explicit(&sm->users, 1, memory_order_acq_rel) == 1)
+		workers_post(sm->mount->server->workers, &sm->close);
+}
+
+void session_mount_hold(struct session_mount *sm)
+{
+	atomic_fetch_add_explicit(&sm->refs, 1, memory_order_relaxed);
+}
+
+void session_mount_release(struct session_mount *sm)
+{
+	if (atomic_fetch_sub_explicit(&sm->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	for (uint32_t i = s->nslots; i-- > 0;) {
-		if (!s->states[i])
-			continue;
-		close_members(s, s->table->slots[i], 0);
-		free(s->states[i]);
-	}
-	free(s);
+	session_release(sm->session);
+	free(sm);
+}
+
+uint64_t session_mount_nodes(const struct session_mount *sm)
+{
+	uint64_t given = 0, gone = 0;
+
+	for (uint32_t i = 0; i < SESSION_SHARDS; i++)
+		gone += atomic_load_explicit(&sm->shards[i].forgotten, memory_order_acquire);
+	for (uint32_t i = 0; i < SESSION_SHARDS; i++)
+		given += atomic_load_explicit(&sm->shards[i].nodes, memory_order_relaxed);
+	return given > gone ? given - gone : 0;
+}
+
+uint64_t session_mount_handles(const struct session_mount *sm)
+{
+	uint64_t given = 0, gone = 0;
+
+	for (uint32_t i = 0; i < SESSION_SHARDS; i++)
+		gone += atomic_load_explicit(&sm->shards[i].released, memory_order_acquire);
+	for (uint32_t i = 0; i < SESSION_SHARDS; i++)
+		given += atomic_load_explicit(&sm->shards[i].handles, memory_order_relaxed);
+	return given > gone ? given - gone : 0;
 }

@@ -1,24 +1,111 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A session: one INIT to DESTROY of one client, with what each member of each mount keeps for it. */
+/* A session: one INIT to DESTROY of one client, and each mount as it has it: the members' states and what the client holds. */
 #ifndef GRAFT_SERVER_SESSION_H
 #define GRAFT_SERVER_SESSION_H
 
-#include "server/mount_table.h"
+#include "server/mount.h"
+#include "server/root_handles.h"
 
 #include <graftfs/plugin.h>
 
-struct session {
-	struct graft_session pub;
-	const struct mount_table *table;
-	struct session *next; /* among a connection's retired ones */
-	uint32_t nslots;
-	void **states[]; /* by slot: one for each member of the mount; NULL where there is no mount */
+struct fuse_conn;
+struct session;
+
+#define SESSION_SHARDS 4
+
+/*
+ * Counts of what the client holds; each queue writes one of them. What was given and what was let go of stand apart: whoever reads
+ * the latter first never sees less held than is. A hostile client can make more let go of than given.
+ */
+struct session_shard {
+	_Alignas(64) _Atomic uint64_t nodes; /* look-ups given */
+	_Atomic uint64_t forgotten;
+	_Atomic uint64_t handles; /* opened */
+	_Atomic uint64_t released;
 };
 
-/* Opens a session with every member of every mount; calls plugins, so on a worker. 0 or -errno: then nothing is open.
+/*
+ * A mount as one session has it. users are those who may go into the members' operations: views that show it, requests that went
+ * ASYNC, the maker. When the last is gone a worker closes the members' states. The object itself stays until refs is 0: what
+ * was umounted is still counted until the client has forgotten it, so that its slot is not given to another mount too early.
  */
-int session_open(const struct mount_table *table, const struct graft_session *pub, struct session **out);
-/* Closes and frees; no request of it may be in flight. Calls plugins. NULL is fine. */
-void session_close(struct session *s);
+struct session_mount {
+	struct session *session; /* counted */
+	struct mount *mount;     /* counted until closed */
+	uint32_t slot, serial; /* serial: of those in this session */
+	uint64_t tag; /* put before inode numbers where the client sees one file system; 0: none */
+	_Atomic uint32_t users, refs;
+	_Atomic bool closed; /* nobody is inside and nobody will be */
+	_Atomic bool fading; /* umounted or replaced: tell the mount table when the client let go of the last */
+	struct work close;
+	struct session_mount *next, *prev; /* of the mount, protected by the mount table's lock */
+	struct session_shard shards[SESSION_SHARDS];
+	void *states[]; /* by member */
+};
+
+/* A directory on the way to a mount, in the mount above it: looked up and not forgotten while it is one. Or that there is none. */
+struct session_pin {
+	uint64_t place;
+	struct session_mount *sm;
+	uint64_t node; /* 0: no such directory */
+	bool fresh;    /* looked up by the change that is being made */
+};
+
+struct session_slot {
+	struct session_mount *sm; /* NULL: free */
+	bool live;                /* false: umounted, only counted */
+};
+
+struct session {
+	struct graft_session pub;
+	struct fuse_conn *conn;
+	_Atomic uint32_t refs; /* views, session_mounts, and one of the connection while it is the present one */
+	struct root_handles roots;
+	/* only the thread of changes, see mount_table.h */
+	struct session_slot *slots;
+	uint32_t nslots;
+	struct session_pin *pins; /* ascending places */
+	uint32_t npins;
+	uint32_t serials; /* given so far */
+};
+
+/* No mount yet; one reference. NULL when out of memory. */
+struct session *session_new(struct fuse_conn *c, const struct graft_session *pub);
+void session_hold(struct session *s);
+/* Any thread; calls conn_session_gone with the last. */
+void session_release(struct session *s);
+
+/* Opens the members' states, the backend's first; calls plugins. One user and one reference are the caller's. 0 or -errno. */
+int session_mount_open(struct session *s, struct mount *m, struct session_mount **out);
+void session_mount_enter(struct session_mount *sm);
+/* Any thread. */
+void session_mount_leave(struct session_mount *sm);
+void session_mount_hold(struct session_mount *sm);
+void session_mount_release(struct session_mount *sm);
+
+/* What the client holds; at most too many while other threads count. */
+uint64_t session_mount_nodes(const struct session_mount *sm);
+uint64_t session_mount_handles(const struct session_mount *sm);
+
+/* Whoever sees what was let go of sees what was given before: release and acquire. */
+static inline void session_mount_give_node(struct session_mount *sm, uint32_t shard)
+{
+	atomic_fetch_add_explicit(&sm->shards[shard % SESSION_SHARDS].nodes, 1, memory_order_relaxed);
+}
+
+static inline void session_mount_forget_nodes(struct session_mount *sm, uint32_t shard, uint64_t n)
+{
+	atomic_fetch_add_explicit(&sm->shards[shard % SESSION_SHARDS].forgotten, n, memory_order_release);
+}
+
+static inline void session_mount_give_handle(struct session_mount *sm, uint32_t shard)
+{
+	atomic_fetch_add_explicit(&sm->shards[shard % SESSION_SHARDS].handles, 1, memory_order_relaxed);
+}
+
+static inline void session_mount_release_handle(struct session_mount *sm, uint32_t shard)
+{
+	atomic_fetch_add_explicit(&sm->shards[shard % SESSION_SHARDS].released, 1, memory_order_release);
+}
 
 #endif

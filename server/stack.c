@@ -109,10 +109,17 @@ static int step_result(struct stack_call *call)
 	return call->arg.res;
 }
 
+static void leave_child(struct stack_call *call)
+{
+	request_head(call->req)->call = NULL;
+	if (call->entered)
+		session_mount_leave(call->entered);
+}
+
 /* A child made by the member of `parent` that runs ended with res. */
 static int child_done(struct stack_call *parent, struct stack_call *child, int res)
 {
-	request_head(child->req)->call = NULL;
+	leave_child(child);
 	back_to(parent, parent->cur);
 	if (!child->up)
 		return res;
@@ -276,6 +283,19 @@ static void inherit(struct graft_req *child, const struct graft_req *parent)
 	child->session = parent->session;
 }
 
+/* Below the caller: the same session's view of the same mount. Another mount is used until the child ends. */
+static int find_states(struct stack_call *call, const struct stack_call *parent, const struct graft_slot *to)
+{
+	call->states = parent->states;
+	if (!to || to->mount == parent->mount)
+		return 0;
+	call->entered = mount_table_enter(&to->mount->server->mounts, to->mount, parent->req->session);
+	if (!call->entered)
+		return -ESTALE;
+	call->states = call->entered->states;
+	return 0;
+}
+
 static int run_child(struct stack_call *parent, struct graft_req *req, struct graft_slot *to, graft_up *up,
 		     void *cookie)
 {
@@ -290,8 +310,9 @@ static int run_child(struct stack_call *parent, struct graft_req *req, struct gr
 	struct stack_call *call = new_child(parent, req, m);
 	if (!call)
 		return -ENOMEM;
-	struct session *s = atomic_load_explicit(&parent->root->session, memory_order_relaxed);
-	call->states = s->states[m->slot];
+	int found = find_states(call, parent, to);
+	if (found)
+		return found;
 	call->first = call->cur = to ? 0 : parent->cur + 1;
 	call->up = up;
 	call->cookie = cookie;
@@ -299,7 +320,7 @@ static int run_child(struct stack_call *parent, struct graft_req *req, struct gr
 	inherit(req, parent->req);
 	int res = stack_start(call);
 	if (res != GRAFT_ASYNC)
-		head->call = NULL;
+		leave_child(call);
 	return res;
 }
 

@@ -12,6 +12,7 @@
 #define STACK_SUB_DEPTH 4                    /* a client's request is 0 */
 #define STACK_FRAMES (MOUNT_MAX_MEMBERS + 1) /* each member once, and one of a fallback */
 
+struct listing;
 struct request;
 
 /* A member that waits for the result from below. */
@@ -35,9 +36,11 @@ struct stack_call {
 	uint8_t first; /* the first member that takes part */
 	uint8_t cur;   /* the member that runs, or ran last */
 	uint8_t depth;
+	const struct listing *covered; /* READDIR: names that are not the mount's, see fuse/listing.h; NULL: none */
 	bool plus; /* READDIR in place of READDIRPLUS: entries are written in the long form */
 	/* sub: who goes on with the result */
 	struct stack_call *parent;
+	struct session_mount *entered; /* a named other instance's, used until the call ends; else NULL */
 	graft_up *up;
 	void *cookie;
 	/* Position in dst of what put and dirent wrote last */

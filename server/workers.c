@@ -25,6 +25,7 @@ struct workers {
 	uint32_t waiting; /* pieces in queue */
 	/* main thread */
 	uint32_t started;
+	_Atomic bool running;
 	pthread_t threads[];
 };
 
@@ -115,7 +116,13 @@ int workers_start(struct workers *w, struct graft_error *err)
 			return error_set(err, -res, "starting worker thread %u", w->started + 1);
 		}
 	}
+	atomic_store_explicit(&w->running, true, memory_order_release);
 	return 0;
+}
+
+bool workers_running(const struct workers *w)
+{
+	return atomic_load_explicit(&w->running, memory_order_acquire);
 }
 
 void workers_stop(struct workers *w)
@@ -124,6 +131,7 @@ void workers_stop(struct workers *w)
 		sem_post(&w->tokens);
 	for (; w->started; w->started--)
 		pthread_join(w->threads[w->started - 1], NULL);
+	atomic_store_explicit(&w->running, false, memory_order_release);
 }
 
 void workers_free(struct workers *w)

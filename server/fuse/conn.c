@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One client of a transport: who holds which session, and closing those that ended. */
+/* One client of a transport: who holds which view, and freeing those that were replaced. */
 #include "server/fuse/conn.h"
 
 #include "lib/cleanup.h"
@@ -11,11 +11,12 @@ struct conn_queue {
 	struct conn_queue *next;
 	const struct transport_queue *queue;
 	struct op_counters *counters;
+	uint32_t shard;
 };
 
 static void reap_run(struct work *w);
 
-struct fuse_conn *conn_new(const struct fuse_door *door, uint32_t kind)
+struct fuse_conn *conn_new(const struct fuse_door *door, struct transport *t)
 {
 	struct fuse_conn *c = calloc(1, sizeof(*c));
 
@@ -28,10 +29,10 @@ struct fuse_conn *conn_new(const struct fuse_door *door, uint32_t kind)
 	}
 	c->server = door->server;
 	c->door = door;
-	c->kind = kind;
+	c->transport = t;
+	c->kind = t->ops->kind;
 	c->reap.fn = reap_run;
 	async_list_init(&c->async);
-	strand_init(&c->control, c->server->workers);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->idle, NULL);
 	return c;
@@ -40,7 +41,6 @@ struct fuse_conn *conn_new(const struct fuse_door *door, uint32_t kind)
 void conn_free(struct fuse_conn *c)
 {
 	conn_reset(c);
-	strand_fini(&c->control);
 	while (c->requests)
 		conn_detach(c->requests);
 	while (c->queues) {
@@ -57,27 +57,28 @@ void conn_free(struct fuse_conn *c)
 	free(c);
 }
 
-/* lock held. Without memory the queue counts with the others, less exactly. */
-static struct op_counters *queue_counters(struct fuse_conn *c, const struct transport_queue *queue)
+/* lock held. NULL when out of memory. */
+static struct conn_queue *find_queue(struct fuse_conn *c, const struct transport_queue *queue)
 {
 	struct conn_queue *q = c->queues;
 
 	while (q && q->queue != queue)
 		q = q->next;
 	if (q)
-		return q->counters;
+		return q;
 	q = calloc(1, sizeof(*q));
 	if (!q)
-		return c->elsewhere;
+		return NULL;
 	q->queue = queue;
 	q->counters = metrics_counters_new(c->server->metrics);
 	if (!q->counters) {
 		free(q);
-		return c->elsewhere;
+		return NULL;
 	}
+	q->shard = atomic_fetch_add_explicit(&c->server->queues, 1, memory_order_relaxed);
 	q->next = c->queues;
 	c->queues = q;
-	return q->counters;
+	return q;
 }
 
 void conn_attach(struct fuse_conn *c, struct request *r)
@@ -85,8 +86,11 @@ void conn_attach(struct fuse_conn *c, struct request *r)
 	if (r->conn)
 		conn_detach(r);
 	LOCK_SCOPE(&c->lock);
+	const struct conn_queue *q = find_queue(c, r->transport->queue);
 	r->conn = c;
-	r->counters = queue_counters(c, r->transport->queue);
+	/* Without memory the queue counts with the others, less exactly. */
+	r->counters = q ? q->counters : c->elsewhere;
+	r->shard = q ? q->shard : 0;
 	r->prev = NULL;
 	r->next = c->requests;
 	if (r->next)
@@ -108,19 +112,18 @@ void conn_detach(struct request *r)
 	r->conn = NULL;
 }
 
-/* Hold first, then look again: pairs with the barrier in conn_retire, after which either side sees the other's store.
- */
-struct session *conn_enter(struct fuse_conn *c, struct request *r)
+/* Hold first, then look again: pairs with the barrier in conn_publish, after which either side sees the other's store. */
+struct view *conn_enter(struct fuse_conn *c, struct request *r)
 {
-	struct session *s = atomic_load_explicit(&c->session, memory_order_relaxed);
+	struct view *v = atomic_load_explicit(&c->view, memory_order_relaxed);
 
 	for (;;) {
-		atomic_store_explicit(&r->session, s, memory_order_release);
+		atomic_store_explicit(&r->view, v, memory_order_release);
 		barrier_light(c->server->membarrier);
-		struct session *now = atomic_load_explicit(&c->session, memory_order_acquire);
-		if (now == s)
-			return s;
-		s = now;
+		struct view *now = atomic_load_explicit(&c->view, memory_order_acquire);
+		if (now == v)
+			return v;
+		v = now;
 	}
 }
 
@@ -136,42 +139,42 @@ static void post_reap(struct fuse_conn *c)
 
 void conn_leave(struct fuse_conn *c, struct request *r)
 {
-	if (!atomic_load_explicit(&r->session, memory_order_relaxed))
+	if (!atomic_load_explicit(&r->view, memory_order_relaxed))
 		return;
-	/* Pairs with the acquire in held: what the request did comes before the closing. */
-	atomic_store_explicit(&r->session, NULL, memory_order_release);
+	/* Pairs with the acquire in held: what the request did comes before the freeing. */
+	atomic_store_explicit(&r->view, NULL, memory_order_release);
 	barrier_light(c->server->membarrier);
 	if (atomic_load_explicit(&c->retiring, memory_order_relaxed))
 		post_reap(c);
 }
 
 /* lock held. */
-static bool held(const struct fuse_conn *c, const struct session *s)
+static bool held(const struct fuse_conn *c, const struct view *v)
 {
 	for (struct request *r = c->requests; r; r = r->next) {
-		if (atomic_load_explicit(&r->session, memory_order_acquire) == s)
+		if (atomic_load_explicit(&r->view, memory_order_acquire) == v)
 			return true;
 	}
 	return false;
 }
 
-/* Takes the retired sessions that nobody holds any more. */
-static struct session *take_idle(struct fuse_conn *c)
+/* Takes the retired views that nobody holds any more. */
+static struct view *take_idle(struct fuse_conn *c)
 {
-	struct session **at = &c->retired, *idle = NULL;
+	struct view **at = &c->retired, *idle = NULL;
 
 	LOCK_SCOPE(&c->lock);
 	c->reap_posted = false;
 	while (*at) {
-		struct session *s = *at;
+		struct view *v = *at;
 
-		if (held(c, s)) {
-			at = &s->next;
+		if (held(c, v)) {
+			at = &v->next;
 			continue;
 		}
-		*at = s->next;
-		s->next = idle;
-		idle = s;
+		*at = v->next;
+		v->next = idle;
+		idle = v;
 	}
 	atomic_store_explicit(&c->retiring, c->retired != NULL, memory_order_relaxed);
 	return idle;
@@ -180,22 +183,22 @@ static struct session *take_idle(struct fuse_conn *c)
 static void reap_run(struct work *w)
 {
 	struct fuse_conn *c = (struct fuse_conn *)((char *)w - offsetof(struct fuse_conn, reap));
-	struct session *idle = take_idle(c);
+	struct view *idle = take_idle(c);
 
 	while (idle) {
-		struct session *s = idle;
+		struct view *v = idle;
 
-		idle = s->next;
-		session_close(s);
+		idle = v->next;
+		view_free(v);
 	}
 	LOCK_SCOPE(&c->lock);
 	c->reaping--;
 	pthread_cond_broadcast(&c->idle);
 }
 
-void conn_retire(struct fuse_conn *c)
+void conn_publish(struct fuse_conn *c, struct view *v)
 {
-	struct session *old = atomic_exchange_explicit(&c->session, NULL, memory_order_acq_rel);
+	struct view *old = atomic_exchange_explicit(&c->view, v, memory_order_acq_rel);
 
 	if (!old)
 		return;
@@ -205,20 +208,52 @@ void conn_retire(struct fuse_conn *c)
 	atomic_store_explicit(&c->retiring, true, memory_order_relaxed);
 	pthread_mutex_unlock(&c->lock);
 	barrier_heavy(c->server->membarrier);
-	async_cancel_all(&c->async);
+	if (!v)
+		async_cancel_all(&c->async);
 	post_reap(c);
+}
+
+struct view *conn_view(struct fuse_conn *c)
+{
+	return atomic_load_explicit(&c->view, memory_order_relaxed);
+}
+
+void conn_session_came(struct fuse_conn *c)
+{
+	LOCK_SCOPE(&c->lock);
+	c->nsessions++;
+}
+
+void conn_session_gone(struct fuse_conn *c)
+{
+	LOCK_SCOPE(&c->lock);
+	c->nsessions--;
+	pthread_cond_broadcast(&c->idle);
+}
+
+struct leaving {
+	struct work work; /* first */
+	struct fuse_conn *conn;
+	bool done;
+};
+
+static void leave_run(struct work *w)
+{
+	struct leaving *l = (struct leaving *)w;
+	struct fuse_conn *c = l->conn;
+
+	mount_table_leave(&c->server->mounts, c);
+	LOCK_SCOPE(&c->lock);
+	l->done = true;
+	pthread_cond_broadcast(&c->idle);
 }
 
 void conn_reset(struct fuse_conn *c)
 {
-	conn_retire(c);
-	post_reap(c);
-	LOCK_SCOPE(&c->lock);
-	while (c->reaping)
-		pthread_cond_wait(&c->idle, &c->lock);
-}
+	struct leaving leaving = { .work.fn = leave_run, .conn = c };
 
-void conn_publish(struct fuse_conn *c, struct session *s)
-{
-	atomic_store_explicit(&c->session, s, memory_order_release);
+	workers_post(c->server->changes, &leaving.work);
+	LOCK_SCOPE(&c->lock);
+	while (!leaving.done || c->nsessions || c->reaping)
+		pthread_cond_wait(&c->idle, &c->lock);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One client of a transport: its requests, its session, and sessions that ended while requests still run. */
+/* One client of a transport: its requests, its view of the mounts, and views that were replaced while requests still run. */
 #ifndef GRAFT_SERVER_FUSE_CONN_H
 #define GRAFT_SERVER_FUSE_CONN_H
 
@@ -18,31 +18,40 @@ struct fuse_door {
 struct conn_queue; /* a queue's counters */
 
 /*
- * A session ends without waiting for anybody: it is taken away from new requests, and closed by a worker once no
- * request holds it. Requests hold it by their session pointer alone, so that serving writes nothing shared.
+ * Views come and go without waiting for anybody: one is taken away from new requests, and freed by a worker once no request holds
+ * it. Requests hold it by their view pointer alone, so that serving writes nothing shared.
  */
 struct fuse_conn {
 	struct server *server;
 	const struct fuse_door *door;
-	uint32_t kind;                     /* enum graft_transport */
-	_Atomic(struct session *) session; /* NULL before INIT and after DESTROY */
-	_Atomic bool retiring;             /* some session waits to be closed */
+	struct transport *transport;
+	uint32_t kind;               /* enum graft_transport */
+	_Atomic(struct view *) view; /* NULL before INIT and after DESTROY */
+	_Atomic bool retiring;       /* some view waits to be freed */
 	struct async_list async;
-	struct strand control;         /* INIT and DESTROY, one after the other */
 	struct op_counters *elsewhere; /* of what ended on other threads, atomic additions */
 	struct work reap;
+	/* thread of changes, see mount_table.h */
+	struct session *session; /* the present one */
+	struct view *coming;     /* made for a change, not shown yet */
+	struct {
+		uint64_t parent, gone; /* parent 0: everything */
+		char *name;
+	} notice; /* to be sent when an umount is done */
+	struct fuse_conn *next, *prev;
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
 	/* protected by lock */
 	struct request *requests; /* all objects that ever served this client */
 	struct conn_queue *queues;
-	struct session *retired;
+	struct view *retired;
+	uint32_t nsessions; /* that are not freed yet */
 	uint32_t reaping; /* reaps posted or running */
 	bool reap_posted;
 };
 
-/* transport_client.connect and .disconnect. */
-struct fuse_conn *conn_new(const struct fuse_door *door, uint32_t kind);
+/* transport_client.connect and .disconnect. conn_free waits for the session's end; no request may be in flight. */
+struct fuse_conn *conn_new(const struct fuse_door *door, struct transport *t);
 void conn_free(struct fuse_conn *c);
 
 /* Queue thread: a request object serves this connection for the first time. */
@@ -50,16 +59,20 @@ void conn_attach(struct fuse_conn *c, struct request *r);
 /* The object goes away. */
 void conn_detach(struct request *r);
 
-/* Queue thread: takes hold of the present session for r; NULL if there is none. */
-struct session *conn_enter(struct fuse_conn *c, struct request *r);
+/* Queue thread: takes hold of the present view for r; NULL if there is none. */
+struct view *conn_enter(struct fuse_conn *c, struct request *r);
 /* Any thread: r's hold ends. */
 void conn_leave(struct fuse_conn *c, struct request *r);
 
-/* Ends the present session, if any: cancels what waits, closes it when nobody is inside. Returns at once. */
-void conn_retire(struct fuse_conn *c);
-/* conn_retire, and waits until all is closed. No request may be in flight. */
+/* Ends the present session, if any, and waits until all of it is closed. No request may be in flight. Any thread that may block. */
 void conn_reset(struct fuse_conn *c);
-/* The session that new requests get; takes it. */
-void conn_publish(struct fuse_conn *c, struct session *s);
+/* Thread of changes: the view that new requests get, NULL: none; takes it. Without one, what waits is cancelled. */
+void conn_publish(struct fuse_conn *c, struct view *v);
+/* Thread of changes. */
+struct view *conn_view(struct fuse_conn *c);
+
+/* A session of this connection was made; the last reference to one was dropped. Any thread. */
+void conn_session_came(struct fuse_conn *c);
+void conn_session_gone(struct fuse_conn *c);
 
 #endif

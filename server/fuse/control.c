@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests that the server answers itself. INIT and DESTROY call plugins, so they run on a worker, in their order. */
+/* Requests that the server answers itself. INIT and DESTROY are changes of what a client sees. */
 #include "server/fuse/control.h"
 
 #include "server/fuse/decode.h"
@@ -21,27 +21,28 @@ static int open_session(struct fuse_conn *c, const struct fuse_init_out *out, ui
 		.max_write = out->max_write,
 		.transport = c->kind,
 	};
-	struct session *s;
-	int res = session_open(&c->server->mounts, &pub, &s);
+	int res = mount_table_join(&c->server->mounts, c, &pub);
 
-	if (res)
-		return res;
-	log_dbg(c->door->name, "session %" PRIu64 ": FUSE 7.%u, flags 0x%" PRIx64, pub.id, pub.minor, flags);
-	conn_publish(c, s);
-	return 0;
+	if (!res)
+		log_dbg(c->door->name, "session %" PRIu64 ": FUSE 7.%u, flags 0x%" PRIx64, pub.id, pub.minor, flags);
+	return res;
 }
 
 /* Every INIT ends the session before it, also one that is refused. */
 static int run_init(struct request *r)
 {
 	struct fuse_conn *c = r->conn;
-	const struct mount_table *mounts = &c->server->mounts;
-	struct init_policy policy = { mounts->can, mounts->want, mounts->need, c->door->keys };
+	struct mount_table *mounts = &c->server->mounts;
+	struct init_policy policy = { .keys = c->door->keys };
 	struct fuse_init_out *out = (void *)r->out;
 	struct graft_error err = { 0 };
 	uint64_t flags;
 
-	conn_retire(c);
+	mount_table_leave(mounts, c);
+	mount_table_features(mounts, &policy.can, &policy.want, &policy.need);
+	/* Mount points are submounts, and that is the server's own to serve. */
+	policy.can |= FUSE_SUBMOUNTS;
+	policy.want |= FUSE_SUBMOUNTS;
 	int res = init_negotiate((const void *)r->in, &policy, out, &flags, &err);
 	if (res == 1)
 		return 0;
@@ -63,7 +64,7 @@ static void control_run(struct work *w)
 	if (r->header.opcode == FUSE_INIT)
 		res = run_init(r);
 	else
-		conn_retire(r->conn);
+		mount_table_leave(&r->conn->server->mounts, r->conn);
 	async_exit(&r->async, res);
 }
 
@@ -71,7 +72,7 @@ static int post_control(struct request *r)
 {
 	request_pin(r);
 	r->call.work.fn = control_run;
-	strand_post(&r->conn->control, &r->call.work);
+	workers_post(r->conn->server->changes, &r->call.work);
 	return GRAFT_ASYNC;
 }
 

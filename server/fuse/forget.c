@@ -1,15 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* BATCH_FORGET, split by mount. Each part is a call of the same request; the next starts in its way back. */
+/* Forgetting. BATCH_FORGET is split by mount: each part is a call of the same request, the next starts in its way back. */
 #include "server/fuse/forget.h"
+
+#include "server/fuse/router.h"
+#include "server/mount_table.h"
 
 #include <errno.h>
 
 struct batch {
 	struct request *r;
-	struct session *session;
+	const struct view *view;
 	struct fuse_forget_one *entries; /* private copy; what is still to do */
 	uint32_t count;
 };
+
+void forget_check(const struct session_mount *sm)
+{
+	if (atomic_load_explicit(&sm->fading, memory_order_relaxed) && !session_mount_nodes(sm) &&
+	    !session_mount_handles(sm))
+		mount_table_sweep(&sm->session->conn->server->mounts);
+}
+
+/*
+ * Counts it. The mount that has to be told: NULL for nodes of the router's own and of umounted mounts, and for a mount's root, whose
+ * look-ups the router makes.
+ */
+static struct session_mount *count(const struct request *r, const struct view *v, uint64_t nodeid, uint64_t n)
+{
+	uint64_t slot = nodeid >> GRAFT_NODE_BITS, node = nodeid & MOUNT_NODE_MASK;
+	struct session_mount *sm = slot < v->nslots ? v->slots[slot].sm : NULL;
+
+	if (!sm || !node)
+		return NULL;
+	session_mount_forget_nodes(sm, r->shard, n);
+	forget_check(sm);
+	return v->slots[slot].live && node != GRAFT_ROOT_NODE ? sm : NULL;
+}
+
+int forget_one(struct request *r, const struct view *v)
+{
+	const struct fuse_forget_in *in = (const void *)r->in;
+	struct session_mount *sm = count(r, v, r->header.nodeid, in->nlookup);
+
+	return sm ? router_go(r, sm, r->header.nodeid & MOUNT_NODE_MASK) : 0;
+}
 
 static void swap(struct fuse_forget_one *a, struct fuse_forget_one *b)
 {
@@ -19,35 +53,32 @@ static void swap(struct fuse_forget_one *a, struct fuse_forget_one *b)
 	*b = kept;
 }
 
-/* The first entry's mount; entries that belong to none are dropped. */
-static struct mount *next_mount(struct batch *b)
+/* The mount of the first entry that has one; those before it are done. */
+static struct session_mount *next_mount(struct batch *b)
 {
-	const struct mount_table *t = &b->r->conn->server->mounts;
-
 	while (b->count) {
-		struct mount *m = mount_table_find(t, b->entries->nodeid);
+		uint64_t slot = b->entries->nodeid >> GRAFT_NODE_BITS;
 
-		if (m)
-			return m;
+		if (b->entries->nodeid)
+			return b->view->slots[slot].sm;
 		b->entries++;
 		b->count--;
 	}
 	return NULL;
 }
 
-/* Brings m's entries to the front as the request's data, with the mount's own node ids. */
-static void take_part(struct batch *b, const struct mount *m)
+/* Brings sm's entries to the front as the request's data, with the mount's own node ids. */
+static void take_part(struct batch *b, const struct session_mount *sm)
 {
 	struct graft_req *req = &b->r->req;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < b->count; i++) {
 		struct fuse_forget_one *e = &b->entries[i];
-		uint64_t node = e->nodeid & MOUNT_NODE_MASK;
 
-		if (e->nodeid >> GRAFT_NODE_BITS != m->slot || !node)
+		if (!e->nodeid || e->nodeid >> GRAFT_NODE_BITS != sm->slot)
 			continue;
-		e->nodeid = node;
+		e->nodeid &= MOUNT_NODE_MASK;
 		swap(e, &b->entries[n++]);
 	}
 	((struct fuse_batch_forget_in *)(void *)b->r->in)->count = n;
@@ -62,17 +93,15 @@ static int up_batch(struct graft_inst *inst, struct graft_req *req, int res, voi
 static int run_parts(struct batch *b)
 {
 	struct stack_call *call = &b->r->call;
-	struct mount *m;
+	struct session_mount *sm;
 
-	while ((m = next_mount(b))) {
-		take_part(b, m);
-		b->r->req.node = GRAFT_ROOT_NODE;
-		call->mount = m;
-		call->states = b->session->states[m->slot];
+	while ((sm = next_mount(b))) {
+		take_part(b, sm);
+		call->mount = sm->mount;
 		call->first = call->cur = 0;
 		if (!stack_push(call, 0, up_batch, b))
 			return -EIO;
-		if (stack_start(call) == GRAFT_ASYNC)
+		if (router_go(b->r, sm, GRAFT_ROOT_NODE) == GRAFT_ASYNC)
 			return GRAFT_ASYNC;
 		call->nframes--;
 	}
@@ -87,7 +116,7 @@ static int up_batch(struct graft_inst *inst, struct graft_req *req, int res, voi
 	return run_parts(cookie);
 }
 
-int forget_batch(struct request *r, struct session *s)
+int forget_batch(struct request *r, const struct view *v)
 {
 	struct batch *b = arena_alloc(&r->arena, sizeof(*b));
 
@@ -95,8 +124,13 @@ int forget_batch(struct request *r, struct session *s)
 		return -ENOMEM;
 	/* The decoder's copy is the request's own. */
 	*b = (struct batch){ .r = r,
-			     .session = s,
+			     .view = v,
 			     .entries = (void *)(uintptr_t)r->req.data,
 			     .count = r->req.data_len / (uint32_t)sizeof(*b->entries) };
+	r->keep_view = true;
+	for (uint32_t i = 0; i < b->count; i++) {
+		if (!count(r, v, b->entries[i].nodeid, b->entries[i].nlookup))
+			b->entries[i].nodeid = 0;
+	}
 	return run_parts(b);
 }

@@ -45,7 +45,10 @@ enum op_flags {
 	OP_LONGER = 1 << 7,    /* more bytes than we know may follow (INIT) */
 	OP_OVERTAKES = 1 << 8, /* a layer that knows the fallback but not this gets the fallback, see stack.h */
 	OP_NODE2 = 1 << 9,     /* node2 holds */
-	OP_KNOWN = 1 << 10
+	OP_KNOWN = 1 << 10,
+	OP_ATTR = 1 << 11,    /* the out struct begins with a fuse_attr_out */
+	OP_OPENS = 1 << 12,   /* success gives the client one more handle */
+	OP_RELEASES = 1 << 13 /* the client has one handle less */
 };
 
 struct op_info {

@@ -3,6 +3,9 @@
 #include "server/fuse/reply.h"
 
 #include "server/fuse/decode.h"
+#include "server/fuse/forget.h"
+#include "server/fuse/listing.h"
+#include "server/fuse/router.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,15 +23,63 @@ static int visible(const struct request *r, int res)
 	return res;
 }
 
-/* The mount's slot goes into the node id of an entry; 0 is a name that does not exist. */
-static int set_slot(struct request *r)
+/* The mount's slot goes into the node id of an entry; 0 is a name that does not exist, and what the router made is whole. */
+static int set_entry(struct request *r)
 {
 	struct fuse_entry_out *entry = (void *)r->out;
 
 	if (entry->nodeid > MOUNT_NODE_MASK)
 		return -EIO;
-	if (entry->nodeid)
-		entry->nodeid |= (uint64_t)r->call.mount->slot << GRAFT_NODE_BITS;
+	if (!r->sm || !entry->nodeid)
+		return 0;
+	entry->nodeid |= (uint64_t)r->sm->slot << GRAFT_NODE_BITS;
+	entry->attr.ino = router_ino(r->sm, entry->attr.ino);
+	session_mount_give_node(r->sm, r->shard);
+	return 0;
+}
+
+/* OPENDIR of node 1: the client gets our number instead of the plugin's. */
+static void set_root_handle(struct request *r, int res)
+{
+	struct fuse_open_out *open = (void *)r->out;
+	struct root_handle h = { .slot = r->sm ? r->sm->slot : 0, .serial = r->sm ? r->sm->serial : 0, .fh = open->fh };
+
+	if (res) {
+		root_handles_remove(r->roots, r->root_fh);
+		return;
+	}
+	root_handles_set(r->roots, r->root_fh, &h);
+	open->fh = r->root_fh;
+}
+
+/* What the client sees of numbers that are a mount's, and what it holds from now on. */
+static int settle(struct request *r, int res)
+{
+	uint32_t flags = r->op ? r->op->flags : 0;
+
+	if (!res && flags & OP_ENTRY)
+		res = set_entry(r);
+	if (r->roots)
+		set_root_handle(r, res);
+	if (!r->sm)
+		return res;
+	if (flags & OP_RELEASES) {
+		session_mount_release_handle(r->sm, r->shard);
+		forget_check(r->sm);
+	}
+	if (res)
+		return res;
+	if (flags & OP_OPENS)
+		session_mount_give_handle(r->sm, r->shard);
+	if (flags & OP_ATTR) {
+		struct fuse_attr_out *attr = (void *)r->out;
+
+		attr->attr.ino = router_ino(r->sm, attr->attr.ino);
+	} else if (r->header.opcode == GRAFT_OP_STATX) {
+		struct fuse_statx_out *statx = (void *)r->out;
+
+		statx->stat.ino = router_ino(r->sm, statx->stat.ino);
+	}
 	return 0;
 }
 
@@ -37,12 +88,11 @@ uint64_t reply_write(struct request *r, int res)
 	struct transport_request *t = r->transport;
 	struct fuse_out_header h = { .len = sizeof(h), .unique = r->header.unique };
 
-	if ((r->op && r->op->flags & OP_NO_REPLY) || t->out_len < sizeof(h))
-		return 0;
-	if (!res && r->op->flags & OP_ENTRY)
-		res = set_slot(r);
 	if (!res && r->req.done > r->req.dst_len)
 		res = -EIO;
+	res = settle(r, res);
+	if ((r->op && r->op->flags & OP_NO_REPLY) || t->out_len < sizeof(h))
+		return 0;
 	h.error = visible(r, res);
 	if (!h.error)
 		h.len += r->out_size + (uint32_t)r->req.done;
@@ -103,21 +153,30 @@ static int run_hooks(struct stack_call *call, struct fuse_direntplus *e, const c
 	return res;
 }
 
-static void put_entry(struct stack_call *call, const struct fuse_direntplus *e, const char *name, bool plus)
+/* own: the mount whose numbers they are; NULL: the router's. */
+static void put_entry(struct stack_call *call, struct session_mount *own, const struct fuse_direntplus *e,
+		      const char *name, bool plus)
 {
 	unsigned char record[FUSE_NAME_OFFSET_DIRENTPLUS + DIRENT_NAME_MAX + 8];
 	struct fuse_entry_out entry = e->entry_out;
+	struct fuse_dirent dirent = e->dirent;
 	uint32_t len = e->dirent.namelen;
 	size_t at = 0;
 
 	/* A child's entries go to the layer that asked, so they keep the instance's own numbers. */
-	if (entry.nodeid && !call->parent)
-		entry.nodeid |= (uint64_t)call->mount->slot << GRAFT_NODE_BITS;
+	if (!call->parent && own) {
+		if (entry.nodeid) {
+			entry.nodeid |= (uint64_t)own->slot << GRAFT_NODE_BITS;
+			session_mount_give_node(own, call->root->shard);
+		}
+		entry.attr.ino = router_ino(own, entry.attr.ino);
+		dirent.ino = router_ino(own, dirent.ino);
+	}
 	if (plus) {
 		memcpy(record, &entry, sizeof(entry));
 		at = sizeof(entry);
 	}
-	memcpy(record + at, &e->dirent, FUSE_NAME_OFFSET);
+	memcpy(record + at, &dirent, FUSE_NAME_OFFSET);
 	at += FUSE_NAME_OFFSET;
 	memcpy(record + at, name, len);
 	at += len;
@@ -125,21 +184,42 @@ static void put_entry(struct stack_call *call, const struct fuse_direntplus *e, 
 	put_bytes(call, record, FUSE_REC_ALIGN(at));
 }
 
-int reply_dirent(struct graft_req *req, struct fuse_direntplus *e, const char *name)
+static int check_room(const struct graft_req *req, const struct fuse_direntplus *e, bool plus)
 {
-	struct stack_call *call = request_head(req)->call;
-	bool plus = req->opcode == FUSE_READDIRPLUS || call->plus;
 	uint64_t size = graft_dirent_size(plus ? FUSE_READDIRPLUS : FUSE_READDIR, e->dirent.namelen);
 
 	if (e->dirent.namelen > DIRENT_NAME_MAX)
 		return GRAFT_DIRENT_HIDE;
 	if (req->done > req->dst_len || size > req->dst_len - req->done)
 		return GRAFT_DIRENT_FULL;
+	return GRAFT_DIRENT_OK;
+}
+
+int reply_dirent(struct graft_req *req, struct fuse_direntplus *e, const char *name)
+{
+	struct stack_call *call = request_head(req)->call;
+	bool plus = req->opcode == FUSE_READDIRPLUS || call->plus;
+
+	if (call->covered && listing_hides(call->covered, name))
+		return GRAFT_DIRENT_HIDE;
+	int res = check_room(req, e, plus);
+	if (res != GRAFT_DIRENT_OK)
+		return res;
 	if (call->plus)
 		e->entry_out = (struct fuse_entry_out){ 0 };
-	int res = call->mount->hooks ? run_hooks(call, e, name) : GRAFT_DIRENT_OK;
+	res = call->mount->hooks ? run_hooks(call, e, name) : GRAFT_DIRENT_OK;
 	if (res != GRAFT_DIRENT_OK)
 		return res == GRAFT_DIRENT_FULL ? GRAFT_DIRENT_FULL : GRAFT_DIRENT_HIDE;
-	put_entry(call, e, name, plus);
+	put_entry(call, call->root->sm, e, name, plus);
 	return GRAFT_DIRENT_OK;
+}
+
+int reply_entry(struct graft_req *req, struct fuse_direntplus *e, const char *name)
+{
+	bool plus = req->opcode == FUSE_READDIRPLUS;
+	int res = check_room(req, e, plus);
+
+	if (res == GRAFT_DIRENT_OK)
+		put_entry(request_head(req)->call, NULL, e, name, plus);
+	return res;
 }

@@ -13,4 +13,7 @@ uint64_t reply_write(struct request *r, int res);
 int reply_put(struct graft_req *req, const void *bytes, size_t len);
 int reply_dirent(struct graft_req *req, struct fuse_direntplus *e, const char *name);
 
+/* The same for an entry of the router's own: no layer and no covered name is asked. */
+int reply_entry(struct graft_req *req, struct fuse_direntplus *e, const char *name);
+
 #endif

@@ -6,12 +6,15 @@
 #include "server/fuse/decode.h"
 #include "server/fuse/forget.h"
 #include "server/fuse/reply.h"
+#include "server/fuse/router.h"
 
 #include "lib/log.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define ALLOC_MAX (1u << 20) /* bytes that plugins may take with one request */
 
@@ -48,16 +51,62 @@ static void trace(const struct request *r, int res)
 		op_name(r->header.opcode), r->header.unique, r->header.nodeid, res);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* A waiting request that was cancelled because its mount went away. */
+static int result_of(const struct request *r, int res)
+{
+	bool gone = r->sm && atomic_load_explicit(&r->sm->fading, memory_order_relaxed);
+
+	return gone && res == -EINTR ? -ESTALE : res;
+}
+
 /* Writes the reply and lets go of all but the transport's request itself. */
 static uint64_t answer(struct request *r, int res)
 {
-	uint64_t used = reply_write(r, res);
+	struct session_mount *sm = r->sm;
 
+	res = result_of(r, res);
+	uint64_t used = reply_write(r, res);
+	op_stats_count(sm ? sm->mount->stats : r->conn->server->stats, r->shard, counter_index(r), res != 0,
+		       now_ns() - r->began);
 	if (log_level() >= GRAFT_LOG_TRACE)
 		trace(r, res);
 	arena_reset(&r->arena);
+	r->sm = NULL;
 	conn_leave(r->conn, r);
+	if (r->entered)
+		session_mount_leave(sm);
 	return used;
+}
+
+struct request *serve_request_new(void)
+{
+	struct request *r = aligned_alloc(64, (sizeof(*r) + 63) & ~(size_t)63);
+
+	if (!r)
+		return NULL;
+	request_init(r);
+	memset(&r->req, 0, sizeof(r->req));
+	r->alloc_left = ALLOC_MAX;
+	r->on_worker = true;
+	sem_init(&r->answered, 0, 0);
+	return r;
+}
+
+void serve_request_free(struct request *r)
+{
+	if (!r)
+		return;
+	sem_destroy(&r->answered);
+	arena_reset(&r->arena);
+	free(r);
 }
 
 void async_finished(struct async_state *a, int res)
@@ -65,59 +114,34 @@ void async_finished(struct async_state *a, int res)
 	struct request *r = (struct request *)((char *)a - offsetof(struct request, async));
 	struct transport_request *t = r->transport;
 
+	if (!t) {
+		r->result = res;
+		sem_post(&r->answered);
+		return;
+	}
 	if (res)
 		atomic_fetch_add_explicit(&r->conn->elsewhere->errors[counter_index(r)], 1, memory_order_relaxed);
 	transport_complete(t, answer(r, res));
-}
-
-/* The second node of RENAME, LINK and COPY_FILE_RANGE lies in the same mount, or the kernel copies by other means. */
-static int set_node2(struct request *r, const struct mount *m)
-{
-	uint64_t node2;
-
-	if (!(r->op->flags & OP_NODE2))
-		return 0;
-	memcpy(&node2, r->in + r->op->node2, sizeof(node2));
-	const struct mount *other = mount_table_find(&r->conn->server->mounts, node2);
-	if (!other)
-		return -EBADF;
-	if (other != m)
-		return -EXDEV;
-	r->req.node2 = node2 & MOUNT_NODE_MASK;
-	memcpy(r->in + r->op->node2, &r->req.node2, sizeof(node2));
-	return 0;
-}
-
-static int route(struct request *r, const struct session *s)
-{
-	struct mount *m = mount_table_find(&r->conn->server->mounts, r->header.nodeid);
-
-	if (!m)
-		return -EBADF;
-	int res = set_node2(r, m);
-	if (res)
-		return res;
-	r->req.node = r->header.nodeid & MOUNT_NODE_MASK;
-	r->call.mount = m;
-	r->call.states = s->states[m->slot];
-	return stack_start(&r->call);
 }
 
 static int handle(struct request *r)
 {
 	if (r->op->flags & OP_SERVER)
 		return control_serve(r);
-	struct session *s = conn_enter(r->conn, r);
-	if (!s)
+	const struct view *v = conn_enter(r->conn, r);
+	if (!v)
 		return -EBADF;
-	int res = decode_body(r, &s->pub);
+	const struct graft_session *s = &v->session->pub;
+	int res = decode_body(r, s);
 	if (res)
 		return res;
-	if (r->op->flags & OP_LOCKS && !(s->pub.flags & (FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS)))
+	if (r->op->flags & OP_LOCKS && !(s->flags & (FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS)))
 		return -ENOSYS;
+	if (r->header.opcode == FUSE_FORGET)
+		return forget_one(r, v);
 	if (r->header.opcode == FUSE_BATCH_FORGET)
-		return forget_batch(r, s);
-	return route(r, s);
+		return forget_batch(r, v);
+	return router_start(r, v);
 }
 
 static void start(struct fuse_conn *c, struct request *r, struct transport_request *t)
@@ -125,11 +149,16 @@ static void start(struct fuse_conn *c, struct request *r, struct transport_reque
 	r->transport = t;
 	if (r->conn != c)
 		conn_attach(c, r);
+	r->began = now_ns();
+	r->sm = NULL;
+	r->roots = NULL;
+	r->entered = r->keep_view = false;
 	r->on_worker = false;
 	r->alloc_left = ALLOC_MAX;
 	r->call.nframes = 0;
 	r->call.first = r->call.cur = 0;
 	r->call.plus = false;
+	r->call.covered = NULL;
 	r->call.put_dst = NULL;
 	r->call.put_at = 0;
 }
@@ -159,7 +188,7 @@ static bool serve(void *conn, struct transport_request *t)
 
 static void *client_connect(void *user, struct transport *t)
 {
-	return conn_new(user, t->ops->kind);
+	return conn_new(user, t);
 }
 
 static void client_disconnect(void *conn)

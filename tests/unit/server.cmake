@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of the server: everything but configuration and main, against a transport made of function calls.
-add_library(server-rig OBJECT server_rig.c server_probe.c server_layers.c)
+add_library(server-rig OBJECT server_rig.c server_probe.c server_layers.c server_tree.c)
 target_link_libraries(server-rig PUBLIC graft_server PkgConfig::CMOCKA)
 
-foreach(name decode init stack async state workers services)
+foreach(name decode init stack async state workers services metrics)
 	graft_add_unit_test(server-${name} LIBS server-rig SOURCES test_${name}.c)
+endforeach()
+# The mount table, by clients that look while it changes.
+add_library(server-world OBJECT server_calls.c server_world.c)
+target_link_libraries(server-world PUBLIC server-rig)
+foreach(name tree change life sessions race)
+	graft_add_unit_test(router-${name} LIBS server-world server-rig SOURCES test_router_${name}.c)
+	set_tests_properties(unit/router-${name} PROPERTIES TIMEOUT 300)
 endforeach()
 # Each allocation fails once.
 graft_add_unit_test(server-memory LIBS server-rig SOURCES test_memory.c)
 target_link_options(test-server-memory PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 	-Wl,--wrap=aligned_alloc -Wl,--wrap=strdup)
+graft_add_unit_test(server-op-stats LIBS graft_server SOURCES test_op_stats.c)
+target_link_options(test-server-op-stats PRIVATE -Wl,--wrap=mmap)

@@ -3,18 +3,47 @@
 #include "server_rig.h"
 
 #include "lib/iov.h"
+#include "server/config_internal.h"
 #include "server/fuse/serve.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-static const struct transport_ops rig_ops = { .kind = GRAFT_VHOST_USER };
+static int record_notice(struct transport *t, const void *bytes, size_t len)
+{
+	struct rig *rig = (struct rig *)((char *)t - offsetof(struct rig, transport));
+
+	if (len > TRANSPORT_NOTICE_MAX)
+		return -EINVAL;
+	pthread_mutex_lock(&rig->notices_lock);
+	struct rig_notice *all = realloc(rig->notices, (rig->nnotices + 1) * sizeof(*all));
+	if (all) {
+		rig->notices = all;
+		all[rig->nnotices].len = (uint32_t)len;
+		memcpy(all[rig->nnotices].bytes, bytes, len);
+		rig->nnotices++;
+	}
+	pthread_mutex_unlock(&rig->notices_lock);
+	return all ? 0 : -ENOBUFS;
+}
+
+static void describe(const struct transport *t, struct transport_info *info)
+{
+	snprintf(info->where, sizeof(info->where), "%s", t->name);
+	info->clients = 1;
+	info->queues = 1;
+}
+
+static const struct transport_ops rig_ops = { .kind = GRAFT_VHOST_USER, .describe = describe };
+static const struct transport_ops rig_fuse_ops = { .kind = GRAFT_DEV_FUSE, .describe = describe, .send = record_notice };
 
 void transport_request_pin(struct transport_request *t)
 {
@@ -52,6 +81,15 @@ static void set_mount(struct rig *rig, uint32_t i, const struct rig_mount *from)
 	}
 }
 
+static int connect_rig(struct rig *rig, const struct transport_ops *ops, struct graft_error *err)
+{
+	pthread_mutex_init(&rig->notices_lock, NULL);
+	rig->door = (struct fuse_door){ .server = rig->server, .name = "rig", .keys = rig->keys };
+	rig->transport = (struct transport){ .ops = ops, .client = &fuse_client, .user = &rig->door, .name = "rig" };
+	rig->conn = fuse_client.connect(&rig->door, &rig->transport);
+	return rig->conn ? 0 : error_set(err, ENOMEM, "no connection");
+}
+
 static int bring_up(struct rig *rig, const struct rig_mount *mounts, uint32_t n, struct graft_error *err)
 {
 	int res = 0;
@@ -67,10 +105,7 @@ static int bring_up(struct rig *rig, const struct rig_mount *mounts, uint32_t n,
 		res = server_start(rig->server, err);
 	if (res)
 		return res;
-	rig->door = (struct fuse_door){ .server = rig->server, .name = "rig", .keys = rig->keys };
-	rig->transport = (struct transport){ .ops = &rig_ops, .client = &fuse_client, .user = &rig->door };
-	rig->conn = fuse_client.connect(&rig->door, &rig->transport);
-	return rig->conn ? 0 : error_set(err, ENOMEM, "no connection");
+	return connect_rig(rig, &rig_ops, err);
 }
 
 struct rig *rig_try(const struct rig_mount *mounts, uint32_t n, struct graft_error *err)
@@ -98,11 +133,121 @@ struct rig *rig_new(const struct rig_mount *mounts, uint32_t n)
 	return rig;
 }
 
+struct rig *rig_connect(struct rig *first, enum graft_transport kind)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct graft_error err = { 0 };
+
+	assert_non_null(rig);
+	rig->server = first->server;
+	rig->second = true;
+	assert_int_equal(connect_rig(rig, kind == GRAFT_DEV_FUSE ? &rig_fuse_ops : &rig_ops, &err), 0);
+	return rig;
+}
+
 void rig_free(struct rig *rig)
 {
 	fuse_client.disconnect(rig->conn);
-	server_free(rig->server);
+	if (!rig->second)
+		server_free(rig->server);
+	pthread_mutex_destroy(&rig->notices_lock);
+	free(rig->notices);
 	free(rig);
+}
+
+static void set_option(struct options *o, const char *key, const char *value)
+{
+	struct graft_error err = { 0 };
+
+	if (options_set(o, key, value, "test", &err))
+		fail_msg("%s", err.text);
+}
+
+static struct plugin tree_loaded = { .path = "test" };
+
+static void load_tree(void)
+{
+	tree_loaded.desc = tree_plugin;
+}
+
+static void add_backend(struct mount_config *m, struct tree *t)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct graft_error err = { 0 };
+	char text[32];
+
+	pthread_once(&once, load_tree);
+	m->members = calloc(1, sizeof(*m->members));
+	assert_non_null(m->members);
+	m->nmembers = 1;
+	m->members->name = strdup(m->name);
+	m->members->plugin = &tree_loaded;
+	m->members->options = options_new(tree_plugin.opts, tree_plugin.settings_size);
+	snprintf(text, sizeof(text), "%" PRIuPTR, (uintptr_t)t);
+	set_option(m->members->options, "tree", text);
+	assert_int_equal(options_finish(m->members->options, &err), 0);
+}
+
+/* A mount's configuration as config_mount_new makes it. */
+static struct mount_config *tree_config(const char *at, struct tree *t)
+{
+	static _Atomic uint32_t number;
+	struct mount_config *m = calloc(1, sizeof(*m));
+	struct graft_error err = { 0 };
+	char text[32];
+
+	assert_non_null(m);
+	snprintf(text, sizeof(text), "m%u", atomic_fetch_add(&number, 1));
+	m->name = strdup(text);
+	m->where = strdup("test");
+	m->options = options_new(config_mount_options, sizeof(struct mount_settings));
+	set_option(m->options, "at", at);
+	set_option(m->options, "type", "tree");
+	assert_int_equal(options_finish(m->options, &err), 0);
+	m->at = ((const struct mount_settings *)options_settings(m->options))->at;
+	add_backend(m, t);
+	return m;
+}
+
+int rig_mount(struct rig *rig, const char *at, struct tree *t, struct graft_error *err)
+{
+	struct graft_error own = { 0 };
+
+	return mounts_add(rig->server, tree_config(at, t), err ? err : &own);
+}
+
+int rig_remount(struct rig *rig, const char *at, struct tree *t, struct graft_error *err)
+{
+	struct graft_error own = { 0 };
+
+	return mounts_replace(rig->server, tree_config(at, t), err ? err : &own);
+}
+
+int rig_umount(struct rig *rig, const char *at)
+{
+	struct graft_error err = { 0 };
+
+	return mounts_remove(rig->server, at, false, &err);
+}
+
+int rig_umount_strict(struct rig *rig, const char *at, struct graft_error *err)
+{
+	return mounts_remove(rig->server, at, true, err);
+}
+
+static int count_one(const struct mount_info *info, void *n)
+{
+	(void)info;
+	++*(uint32_t *)n;
+	return 0;
+}
+
+uint32_t rig_count_mounts(struct rig *rig)
+{
+	uint32_t n = 0;
+
+	assert_int_equal(mounts_each(rig->server, count_one, &n), 0);
+	return n;
 }
 
 struct rig_request *rig_request_new(void)

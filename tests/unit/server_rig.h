@@ -4,7 +4,9 @@
 #define GRAFT_TESTS_UNIT_SERVER_RIG_H
 
 #include "server/fuse/conn.h"
+#include "server/mounts.h"
 #include "server/server.h"
+#include "server_tree.h"
 #include "transport/transport.h"
 
 #include <pthread.h>
@@ -29,6 +31,17 @@ struct rig {
 	struct member_config members[RIG_MOUNTS][MOUNT_MAX_MEMBERS];
 	struct plugin plugins[RIG_MOUNTS][MOUNT_MAX_MEMBERS];
 	uint64_t unique;
+	bool second; /* the server is another rig's */
+	/* what the server sent unasked, where the transport takes that; protected by notices_lock */
+	pthread_mutex_t notices_lock;
+	struct rig_notice *notices;
+	uint32_t nnotices;
+};
+
+/* A notification as it was sent. */
+struct rig_notice {
+	uint32_t len;
+	unsigned char bytes[TRANSPORT_NOTICE_MAX];
 };
 
 /* One request object, as a transport's pool has them; may be used again once done. */
@@ -47,6 +60,18 @@ struct rig *rig_try(const struct rig_mount *mounts, uint32_t n, struct graft_err
 struct rig *rig_new(const struct rig_mount *mounts, uint32_t n);
 /* Also the way of a client that leaves. */
 void rig_free(struct rig *rig);
+/*
+ * A further client of rig's server, by a transport of this kind; GRAFT_DEV_FUSE takes notifications. Ends with rig_free, before rig
+ * does.
+ */
+struct rig *rig_connect(struct rig *rig, enum graft_transport kind);
+
+/* The calls of mounts.h. A mount of a tree; err may be NULL. */
+int rig_mount(struct rig *rig, const char *at, struct tree *t, struct graft_error *err);
+int rig_remount(struct rig *rig, const char *at, struct tree *t, struct graft_error *err);
+int rig_umount(struct rig *rig, const char *at);
+int rig_umount_strict(struct rig *rig, const char *at, struct graft_error *err);
+uint32_t rig_count_mounts(struct rig *rig);
 
 struct rig_request *rig_request_new(void);
 void rig_request_free(struct rig_request *q);

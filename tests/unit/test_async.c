@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#define NODE (1ull << 48 | 2) /* of the first mount */
+
 #define REQUESTS 16
 
 /* Waiting requests, as those of SETLKW: in this list, or over. */
@@ -107,7 +109,7 @@ static void begin(int i)
 {
 	struct fuse_access_in in = { 0 };
 
-	rig_fill(rig, requests[i], FUSE_ACCESS, 1, &in, sizeof(in), NULL, 0, RIG_ROOM);
+	rig_fill(rig, requests[i], FUSE_ACCESS, NODE, &in, sizeof(in), NULL, 0, RIG_ROOM);
 	assert_true(rig_serve(rig, requests[i]));
 }
 
@@ -325,7 +327,7 @@ static void *getattr_all_the_time(void *arg)
 	struct fuse_getattr_in in = { 0 };
 
 	while (!atomic_load(&stop)) {
-		int res = rig_call(rig, q, FUSE_GETATTR, 1, &in, sizeof(in), NULL, 0);
+		int res = rig_call(rig, q, FUSE_GETATTR, NODE, &in, sizeof(in), NULL, 0);
 
 		assert_true(res == 0 || res == -EBADF);
 	}
@@ -354,7 +356,7 @@ static void *unlink_many(void *arg)
 	struct rig_request *q = arg;
 
 	for (int i = 0; i < 50; i++)
-		assert_int_equal(rig_call(rig, q, FUSE_UNLINK, 1, NULL, 0, "x", 2), 0);
+		assert_int_equal(rig_call(rig, q, FUSE_UNLINK, NODE, NULL, 0, "x", 2), 0);
 	return NULL;
 }
 
@@ -416,9 +418,9 @@ static void test_blocking(void **state)
 	start_stack();
 	atomic_store(&main_thread, (uintptr_t)pthread_self());
 	for (int i = 0; i < 50; i++) {
-		assert_int_equal(rig_call(rig, requests[0], FUSE_ACCESS, 1, &in, sizeof(in), NULL, 0), 0);
+		assert_int_equal(rig_call(rig, requests[0], FUSE_ACCESS, NODE, &in, sizeof(in), NULL, 0), 0);
 		assert_true(requests[0]->pinned);
-		rig_fill(rig, requests[1], FUSE_FORGET, 1, &forget, sizeof(forget), NULL, 0, 0);
+		rig_fill(rig, requests[1], FUSE_FORGET, NODE, &forget, sizeof(forget), NULL, 0, 0);
 		assert_true(rig_serve(rig, requests[1]));
 		rig_wait(requests[1]);
 		assert_int_equal(requests[1]->t.used, 0);
@@ -456,19 +458,19 @@ static void test_two_mounts(void **state)
 		{ "web", "/", { &plugin_a, &plugin_backend } },
 		{ "app", "/app", { &plugin_b, &plugin_backend } },
 	};
-	const uint64_t slot1 = 1ull << 48;
+	const uint64_t web = 1ull << 48, app = 2ull << 48;
 	struct {
 		struct fuse_batch_forget_in head;
 		struct fuse_forget_one one[7];
 	} in = { { 7, 0 },
-		 { { slot1 | 100, 2 },
-		   { 101, 1 },
-		   { slot1 * 2 | 5, 1 },
-		   { slot1 | 102, 2 },
-		   { 103, 1 },
-		   { slot1, 2 },
-		   { 104, 1 } } };
-	struct fuse_link_in link = { slot1 | 7 };
+		 { { app | 100, 2 },
+		   { web | 101, 1 },
+		   { app * 2 | 5, 1 },
+		   { app | 102, 2 },
+		   { web | 103, 1 },
+		   { app, 2 },
+		   { web | 104, 1 } } };
+	struct fuse_link_in link = { app | 7 };
 	struct rig_request *q = requests[0];
 
 	(void)state;
@@ -480,11 +482,11 @@ static void test_two_mounts(void **state)
 	rig = rig_new(mounts, 2);
 	assert_int_equal(rig_init(rig, 0), 0);
 	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, 1, NULL, 0, "x", 2), 0);
-	assert_true(*(const uint64_t *)rig_data(q) == 10);
-	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, slot1 | 1, NULL, 0, "x", 2), 0);
-	assert_true(*(const uint64_t *)rig_data(q) == (slot1 | 10));
-	assert_int_equal(rig_call(rig, q, FUSE_LINK, 1, &link, sizeof(link), "x", 2), -EXDEV);
-	assert_int_equal(rig_call(rig, q, FUSE_LINK, slot1 | 1, &link, sizeof(link), "x", 2), 0);
+	assert_true(*(const uint64_t *)rig_data(q) == (web | 10));
+	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, app | 1, NULL, 0, "x", 2), 0);
+	assert_true(*(const uint64_t *)rig_data(q) == (app | 10));
+	assert_int_equal(rig_call(rig, q, FUSE_LINK, NODE, &link, sizeof(link), "x", 2), -EXDEV);
+	assert_int_equal(rig_call(rig, q, FUSE_LINK, app | 1, &link, sizeof(link), "x", 2), 0);
 	for (int i = 0; i < 2; i++) {
 		forgotten[0] = forgotten[1] = 0;
 		layers[BACKEND].down = i ? MODE_DEFER : MODE_PLAIN;
@@ -510,7 +512,7 @@ static void test_full(void **state)
 	struct rig_request **many = calloc(SERVER_WORK_BOUND + 8, sizeof(*many));
 	for (uint32_t i = 0; i < SERVER_WORK_BOUND + 8; i++) {
 		many[i] = rig_request_new();
-		rig_fill(rig, many[i], FUSE_ACCESS, 1, &in, sizeof(in), NULL, 0, 128);
+		rig_fill(rig, many[i], FUSE_ACCESS, NODE, &in, sizeof(in), NULL, 0, 128);
 		rig_serve(rig, many[i]);
 		full += many[i]->done && rig_error(many[i]) == -EAGAIN;
 	}
@@ -536,9 +538,9 @@ static void test_counts(void **state)
 	for (int i = 0; i < 6; i++) {
 		layers[BACKEND].down = i % 2 ? MODE_THREAD : MODE_PLAIN;
 		layers[BACKEND].result = i < 2 ? -EACCES : 0;
-		rig_call(rig, requests[0], FUSE_RMDIR, 1, NULL, 0, "x", 2);
+		rig_call(rig, requests[0], FUSE_RMDIR, NODE, NULL, 0, "x", 2);
 	}
-	rig_call(rig, requests[0], 77, 1, NULL, 0, NULL, 0);
+	rig_call(rig, requests[0], 77, NODE, NULL, 0, NULL, 0);
 	fuse_client.disconnect(rig->conn);
 	metrics_ops(rig->server->metrics, FUSE_RMDIR, &n, &errors);
 	assert_int_equal(n, 6);

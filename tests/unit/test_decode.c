@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#define NODE (1ull << 48 | 2) /* of the first mount */
+
 static struct rig *rig;
 static struct rig_request *q;
 
@@ -42,7 +44,7 @@ static int tear_down(void **state)
 /* Ends the session and starts one where the client offers these flags and the mount wants them. */
 static void renegotiate(uint64_t flags)
 {
-	rig->server->mounts.want = flags;
+	rig->server->mounts.first->want = flags;
 	assert_int_equal(rig_init(rig, flags), 0);
 	probe_reset();
 }
@@ -53,7 +55,8 @@ struct form {
 	uint32_t in_len;
 	const char *tail;
 	uint32_t tail_len;
-	uint32_t word_at, word; /* 32 bits of the in struct */
+	uint32_t word_at;
+	uint64_t word; /* of the in struct */
 };
 
 #define TAIL(s) s, sizeof(s)      /* with the NUL */
@@ -70,8 +73,8 @@ static const struct form forms[] = {
 	{ FUSE_MKDIR, 8, TAIL("dir"), 0, 0755 },
 	{ FUSE_UNLINK, 0, TAIL("gone"), 0, 0 },
 	{ FUSE_RMDIR, 0, TAIL("gone"), 0, 0 },
-	{ FUSE_RENAME, 8, TAIL("old\0new"), 0, 3 },
-	{ FUSE_LINK, 8, TAIL("link"), 0, 3 },
+	{ FUSE_RENAME, 8, TAIL("old\0new"), 0, NODE },
+	{ FUSE_LINK, 8, TAIL("link"), 0, NODE },
 	{ FUSE_OPEN, 8, NULL, 0, 0, 2 },
 	{ FUSE_READ, 40, NULL, 0, 16, 512 },
 	{ FUSE_WRITE, 40, BYTES("data"), 16, 4 },
@@ -92,13 +95,13 @@ static const struct form forms[] = {
 	{ FUSE_IOCTL, 32, BYTES("args"), 24, 4 },
 	{ FUSE_FALLOCATE, 32, NULL, 0, 16, 1 },
 	{ FUSE_READDIRPLUS, 40, NULL, 0, 16, 512 },
-	{ FUSE_RENAME2, 16, TAIL("old\0new"), 0, 3 },
+	{ FUSE_RENAME2, 16, TAIL("old\0new"), 0, NODE },
 	{ FUSE_LSEEK, 24, NULL, 0, 16, 3 },
-	{ FUSE_COPY_FILE_RANGE, 56, NULL, 0, 16, 3 },
+	{ FUSE_COPY_FILE_RANGE, 56, NULL, 0, 16, NODE },
 	{ FUSE_SYNCFS, 8, NULL, 0, 0, 0 },
 	{ FUSE_TMPFILE, 16, TAIL("/"), 4, 0600 },
 	{ GRAFT_OP_STATX, 24, NULL, 0, 20, 0x7ff },
-	{ GRAFT_OP_COPY_FILE_RANGE_64, 56, NULL, 0, 16, 3 },
+	{ GRAFT_OP_COPY_FILE_RANGE_64, 56, NULL, 0, 16, NODE },
 	/* with their flag negotiated */
 	{ FUSE_GETLK, 48, NULL, 0, 0, 1 },
 	{ FUSE_SETLK, 48, NULL, 0, 0, 1 },
@@ -118,10 +121,10 @@ static int send_as(const struct form *f, uint32_t in_len, uint32_t tail_len)
 	unsigned char in[128] = { 0 }, tail[128] = { 0 };
 
 	if (f->in_len)
-		memcpy(in + f->word_at, &f->word, sizeof(f->word));
+		memcpy(in + f->word_at, &f->word, sizeof(f->word)); /* low bytes first; what is behind it is zero */
 	if (f->tail)
 		memcpy(tail, f->tail, f->tail_len);
-	rig_fill(rig, q, f->opcode, 2, in, in_len, tail, tail_len, RIG_ROOM);
+	rig_fill(rig, q, f->opcode, NODE, in, in_len, tail, tail_len, RIG_ROOM);
 	rig_serve(rig, q);
 	rig_wait(q);
 	return q->t.used ? rig_error(q) : 1;
@@ -203,7 +206,7 @@ static void test_unterminated(void **state)
 		char tail[64];
 		unsigned char in[128] = { 0 };
 		memset(tail, 'x', sizeof(tail));
-		assert_int_equal(rig_call(rig, q, f->opcode, 2, in, f->in_len, tail, sizeof(tail)), -EINVAL);
+		assert_int_equal(rig_call(rig, q, f->opcode, NODE, in, f->in_len, tail, sizeof(tail)), -EINVAL);
 	}
 	assert_int_equal(probe.calls, 0);
 }
@@ -252,23 +255,23 @@ static void test_names(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		uint64_t zero[2] = { 2, 0 };
 
-		assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, 1, NULL, 0, bad[i], strlen(bad[i]) + 1), -EINVAL);
-		assert_int_equal(rig_call(rig, q, FUSE_UNLINK, 1, NULL, 0, bad[i], strlen(bad[i]) + 1), -EINVAL);
-		assert_int_equal(rig_call(rig, q, FUSE_MKDIR, 1, zero, 8, bad[i], strlen(bad[i]) + 1), -EINVAL);
-		assert_int_equal(rig_call(rig, q, FUSE_LINK, 1, zero, 8, bad[i], strlen(bad[i]) + 1), -EINVAL);
+		assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, NODE, NULL, 0, bad[i], strlen(bad[i]) + 1), -EINVAL);
+		assert_int_equal(rig_call(rig, q, FUSE_UNLINK, NODE, NULL, 0, bad[i], strlen(bad[i]) + 1), -EINVAL);
+		assert_int_equal(rig_call(rig, q, FUSE_MKDIR, NODE, zero, 8, bad[i], strlen(bad[i]) + 1), -EINVAL);
+		assert_int_equal(rig_call(rig, q, FUSE_LINK, NODE, zero, 8, bad[i], strlen(bad[i]) + 1), -EINVAL);
 	}
 	memset(long_name, 'n', sizeof(long_name));
 	long_name[255] = 0;
-	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, 1, NULL, 0, long_name, 256), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, NODE, NULL, 0, long_name, 256), 0);
 	assert_int_equal(strlen(probe.name), 255);
 	long_name[255] = 'n';
 	long_name[256] = 0;
-	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, 1, NULL, 0, long_name, 257), -ENAMETOOLONG);
+	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, NODE, NULL, 0, long_name, 257), -ENAMETOOLONG);
 	/* Both names of a RENAME. */
-	uint64_t newdir = 2;
-	assert_int_equal(rig_call(rig, q, FUSE_RENAME, 1, &newdir, 8, "a\0..", 5), -EINVAL);
-	assert_int_equal(rig_call(rig, q, FUSE_RENAME, 1, &newdir, 8, "..\0a", 5), -EINVAL);
-	assert_int_equal(rig_call(rig, q, FUSE_RENAME, 1, &newdir, 8, "a\0b", 4), 0);
+	uint64_t newdir = NODE;
+	assert_int_equal(rig_call(rig, q, FUSE_RENAME, NODE, &newdir, 8, "a\0..", 5), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_RENAME, NODE, &newdir, 8, "..\0a", 5), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_RENAME, NODE, &newdir, 8, "a\0b", 4), 0);
 	assert_string_equal(probe.name2, "b");
 	assert_int_equal(probe.req.node2, 2);
 }
@@ -281,13 +284,13 @@ static void test_symlink_target(void **state)
 	memset(tail, 't', sizeof(tail));
 	memcpy(tail, "n", 2);
 	tail[2 + 4095] = 0;
-	assert_int_equal(rig_call(rig, q, FUSE_SYMLINK, 1, NULL, 0, tail, 2 + 4096), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_SYMLINK, NODE, NULL, 0, tail, 2 + 4096), 0);
 	assert_int_equal(strlen(probe.name2), 4095);
 	tail[2 + 4095] = 't';
 	tail[2 + 4096] = 0;
-	assert_int_equal(rig_call(rig, q, FUSE_SYMLINK, 1, NULL, 0, tail, 2 + 4097), -ENAMETOOLONG);
-	assert_int_equal(rig_call(rig, q, FUSE_SYMLINK, 1, NULL, 0, "n\0", 3), -EINVAL);
-	assert_int_equal(rig_call(rig, q, FUSE_SYMLINK, 1, NULL, 0, "n\0../../etc", 12), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_SYMLINK, NODE, NULL, 0, tail, 2 + 4097), -ENAMETOOLONG);
+	assert_int_equal(rig_call(rig, q, FUSE_SYMLINK, NODE, NULL, 0, "n\0", 3), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_SYMLINK, NODE, NULL, 0, "n\0../../etc", 12), 0);
 }
 
 static void test_header(void **state)
@@ -299,13 +302,13 @@ static void test_header(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct fuse_getattr_in in = { 0 };
 
-		rig_fill(rig, q, FUSE_GETATTR, 1, &in, sizeof(in), NULL, 0, RIG_ROOM);
+		rig_fill(rig, q, FUSE_GETATTR, NODE, &in, sizeof(in), NULL, 0, RIG_ROOM);
 		h->len = bad[i];
 		assert_false(rig_serve(rig, q));
 		assert_int_equal(rig_error(q), -EINVAL);
 	}
 	/* Fewer bytes than a header: nothing of it counts, the unique number neither. */
-	rig_fill(rig, q, FUSE_GETATTR, 1, NULL, 0, NULL, 0, RIG_ROOM);
+	rig_fill(rig, q, FUSE_GETATTR, NODE, NULL, 0, NULL, 0, RIG_ROOM);
 	q->in.iov_len = q->t.in_len = 39;
 	assert_false(rig_serve(rig, q));
 	assert_int_equal(q->t.used, 16);
@@ -318,7 +321,7 @@ static void test_header(void **state)
 	/* Longer than any request may be. */
 	unsigned char *big = calloc(1, DECODE_MAX_LEN + 1);
 	assert_non_null(big);
-	rig_fill(rig, q, FUSE_LOOKUP, 1, NULL, 0, "x", 2, RIG_ROOM);
+	rig_fill(rig, q, FUSE_LOOKUP, NODE, NULL, 0, "x", 2, RIG_ROOM);
 	h->len = DECODE_MAX_LEN + 1;
 	memcpy(big, h, sizeof(*h));
 	q->in = (struct iovec){ big, DECODE_MAX_LEN + 1 };
@@ -336,11 +339,11 @@ static void test_header_len_is_the_end(void **state)
 	struct fuse_write_in in = { .size = 8 };
 
 	(void)state;
-	rig_fill(rig, q, FUSE_WRITE, 1, &in, sizeof(in), "abcdefgh", 8, RIG_ROOM);
+	rig_fill(rig, q, FUSE_WRITE, NODE, &in, sizeof(in), "abcdefgh", 8, RIG_ROOM);
 	h->len -= 1;
 	rig_serve(rig, q);
 	assert_int_equal(rig_error(q), -EINVAL);
-	rig_fill(rig, q, FUSE_LOOKUP, 1, NULL, 0, "ab\0garbage", 10, RIG_ROOM);
+	rig_fill(rig, q, FUSE_LOOKUP, NODE, NULL, 0, "ab\0garbage", 10, RIG_ROOM);
 	h->len = sizeof(*h) + 3;
 	rig_serve(rig, q);
 	assert_int_equal(rig_error(q), 0);
@@ -352,26 +355,26 @@ static void test_write(void **state)
 	struct fuse_write_in in = { .fh = 7, .offset = 4096, .size = 5 };
 
 	(void)state;
-	assert_int_equal(rig_call(rig, q, FUSE_WRITE, 1, &in, sizeof(in), "hello world", 11), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_WRITE, NODE, &in, sizeof(in), "hello world", 11), 0);
 	assert_int_equal(probe.req.src_len, 5);
 	assert_int_equal(iov_length(probe.req.src, probe.req.nsrc), 5);
 	assert_memory_equal(probe.src, "hello\0", 6);
 	in.size = 0;
-	assert_int_equal(rig_call(rig, q, FUSE_WRITE, 1, &in, sizeof(in), NULL, 0), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_WRITE, NODE, &in, sizeof(in), NULL, 0), 0);
 	assert_int_equal(probe.req.nsrc, 0);
 	probe_reset();
 	in.size = 12;
-	assert_int_equal(rig_call(rig, q, FUSE_WRITE, 1, &in, sizeof(in), "hello world", 11), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_WRITE, NODE, &in, sizeof(in), "hello world", 11), -EINVAL);
 	in.size = DECODE_MAX_WRITE + 1;
-	assert_int_equal(rig_call(rig, q, FUSE_WRITE, 1, &in, sizeof(in), "hello world", 11), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_WRITE, NODE, &in, sizeof(in), "hello world", 11), -EINVAL);
 	in.size = 5;
 	in.offset = 1ull << 63;
-	assert_int_equal(rig_call(rig, q, FUSE_WRITE, 1, &in, sizeof(in), "hello", 5), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_WRITE, NODE, &in, sizeof(in), "hello", 5), -EINVAL);
 	in.offset = INT64_MAX - 4;
-	assert_int_equal(rig_call(rig, q, FUSE_WRITE, 1, &in, sizeof(in), "hello", 5), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_WRITE, NODE, &in, sizeof(in), "hello", 5), -EINVAL);
 	assert_int_equal(probe.calls, 0);
 	in.offset = INT64_MAX - 5;
-	assert_int_equal(rig_call(rig, q, FUSE_WRITE, 1, &in, sizeof(in), "hello", 5), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_WRITE, NODE, &in, sizeof(in), "hello", 5), 0);
 }
 
 static uint32_t read_size_seen(void)
@@ -388,31 +391,31 @@ static void test_read(void **state)
 
 	(void)state;
 	probe.put = "0123456789";
-	assert_int_equal(rig_call(rig, q, FUSE_READ, 1, &in, sizeof(in), NULL, 0), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_READ, NODE, &in, sizeof(in), NULL, 0), 0);
 	assert_int_equal(probe.req.dst_len, 100);
 	assert_int_equal(iov_length(probe.req.dst, probe.req.ndst), 100);
 	assert_int_equal(rig_data_len(q), 10);
 	assert_memory_equal(rig_data(q), "0123456789", 10);
 	/* Nothing is written behind size, though there is room. */
 	in.size = 9;
-	assert_int_equal(rig_call(rig, q, FUSE_READ, 1, &in, sizeof(in), NULL, 0), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_READ, NODE, &in, sizeof(in), NULL, 0), 0);
 	assert_int_equal(probe.put_result, -ERANGE);
 	assert_int_equal(rig_data_len(q), 0);
 	/* Less room than size: size shrinks. */
 	in.size = 4096;
-	rig_fill(rig, q, FUSE_READ, 1, &in, sizeof(in), NULL, 0, 16 + 50);
+	rig_fill(rig, q, FUSE_READ, NODE, &in, sizeof(in), NULL, 0, 16 + 50);
 	rig_serve(rig, q);
 	assert_int_equal(rig_error(q), 0);
 	assert_int_equal(probe.req.dst_len, 50);
 	assert_int_equal(read_size_seen(), 50);
 	in.size = UINT32_MAX;
-	assert_int_equal(rig_call(rig, q, FUSE_READ, 1, &in, sizeof(in), NULL, 0), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_READ, NODE, &in, sizeof(in), NULL, 0), 0);
 	assert_int_equal(read_size_seen(), RIG_ROOM - 16);
 	in.offset = UINT64_MAX;
-	assert_int_equal(rig_call(rig, q, FUSE_READ, 1, &in, sizeof(in), NULL, 0), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_READ, NODE, &in, sizeof(in), NULL, 0), -EINVAL);
 	in.offset = INT64_MAX;
 	in.size = 1;
-	assert_int_equal(rig_call(rig, q, FUSE_READ, 1, &in, sizeof(in), NULL, 0), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_READ, NODE, &in, sizeof(in), NULL, 0), -EINVAL);
 }
 
 static void test_room(void **state)
@@ -422,20 +425,20 @@ static void test_room(void **state)
 	(void)state;
 	/* No room for a header: dropped, and nothing is done. */
 	for (size_t room = 0; room < 16; room++) {
-		rig_fill(rig, q, FUSE_GETATTR, 1, &in, sizeof(in), NULL, 0, room);
+		rig_fill(rig, q, FUSE_GETATTR, NODE, &in, sizeof(in), NULL, 0, room);
 		assert_false(rig_serve(rig, q));
 		assert_int_equal(q->t.used, 0);
 		assert_int_equal(q->out_bytes[0], 0xaa);
 	}
 	/* Room for the header alone: an error. */
 	for (size_t room = 16; room < 16 + 104; room += 29) {
-		rig_fill(rig, q, FUSE_GETATTR, 1, &in, sizeof(in), NULL, 0, room);
+		rig_fill(rig, q, FUSE_GETATTR, NODE, &in, sizeof(in), NULL, 0, room);
 		assert_false(rig_serve(rig, q));
 		assert_int_equal(rig_error(q), -EINVAL);
 		assert_int_equal(q->out_bytes[16], 0xaa);
 	}
 	assert_int_equal(probe.calls, 0);
-	rig_fill(rig, q, FUSE_GETATTR, 1, &in, sizeof(in), NULL, 0, 16 + 104);
+	rig_fill(rig, q, FUSE_GETATTR, NODE, &in, sizeof(in), NULL, 0, 16 + 104);
 	rig_serve(rig, q);
 	assert_int_equal(rig_error(q), 0);
 }
@@ -448,42 +451,42 @@ static void test_xattr(void **state)
 	static char name[300];
 
 	(void)state;
-	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, 1, &set, 8, "user.k\0val", 10), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, NODE, &set, 8, "user.k\0val", 10), 0);
 	assert_string_equal(probe.name, "user.k");
 	assert_int_equal(probe.req.data_len, 3);
 	assert_memory_equal(probe.data, "val", 3);
 	/* An empty value is one too. */
 	set.size = 0;
-	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, 1, &set, 8, "user.k", 7), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, NODE, &set, 8, "user.k", 7), 0);
 	set.size = 4;
-	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, 1, &set, 8, "user.k\0val", 10), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, NODE, &set, 8, "user.k\0val", 10), -EINVAL);
 	set.size = DECODE_XATTR_MAX + 1;
-	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, 1, &set, 8, "user.k\0val", 10), -E2BIG);
-	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, 1, &set, 8, "\0val", 4), -ERANGE);
+	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, NODE, &set, 8, "user.k\0val", 10), -E2BIG);
+	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, NODE, &set, 8, "\0val", 4), -ERANGE);
 	memset(name, 'n', sizeof(name));
 	name[256] = 0;
-	assert_int_equal(rig_call(rig, q, FUSE_REMOVEXATTR, 1, NULL, 0, name, 257), -ERANGE);
+	assert_int_equal(rig_call(rig, q, FUSE_REMOVEXATTR, NODE, NULL, 0, name, 257), -ERANGE);
 	/* Size 0 asks for the length; otherwise there is no out struct. */
 	probe.out = &answer;
 	probe.out_len = sizeof(answer);
-	assert_int_equal(rig_call(rig, q, FUSE_GETXATTR, 1, &get, 8, "user.k", 7), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_GETXATTR, NODE, &get, 8, "user.k", 7), 0);
 	assert_int_equal(rig_data_len(q), 8);
 	assert_memory_equal(rig_data(q), &answer, sizeof(answer));
 	probe.put = "value";
 	get.size = 5;
-	assert_int_equal(rig_call(rig, q, FUSE_GETXATTR, 1, &get, 8, "user.k", 7), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_GETXATTR, NODE, &get, 8, "user.k", 7), 0);
 	assert_int_equal(rig_data_len(q), 5);
 	get.size = 4;
-	assert_int_equal(rig_call(rig, q, FUSE_LISTXATTR, 1, &get, 8, NULL, 0), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_LISTXATTR, NODE, &get, 8, NULL, 0), 0);
 	assert_int_equal(probe.put_result, -ERANGE);
 	get.size = DECODE_MAX_WRITE + 1;
-	assert_int_equal(rig_call(rig, q, FUSE_LISTXATTR, 1, &get, 8, NULL, 0), -ENOMEM);
+	assert_int_equal(rig_call(rig, q, FUSE_LISTXATTR, NODE, &get, 8, NULL, 0), -ENOMEM);
 	/* The long form, once it was negotiated. */
 	renegotiate(FUSE_SETXATTR_EXT | FUSE_POSIX_ACL | FUSE_DONT_MASK);
 	set = (struct fuse_setxattr_in){ .size = 3, .setxattr_flags = 1 };
-	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, 1, &set, 16, "user.k\0val", 10), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, NODE, &set, 16, "user.k\0val", 10), 0);
 	assert_memory_equal(probe.in, &set, sizeof(set));
-	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, 1, &set, 8, "user.k\0val", 10), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, NODE, &set, 8, "user.k\0val", 10), -EINVAL);
 }
 
 static void test_ioctl(void **state)
@@ -492,15 +495,15 @@ static void test_ioctl(void **state)
 
 	(void)state;
 	probe.put = "outout";
-	assert_int_equal(rig_call(rig, q, FUSE_IOCTL, 1, &in, sizeof(in), "inin", 4), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_IOCTL, NODE, &in, sizeof(in), "inin", 4), 0);
 	assert_memory_equal(probe.data, "inin", 4);
 	assert_int_equal(probe.req.dst_len, 6);
 	assert_int_equal(rig_data_len(q), 16 + 6);
 	assert_memory_equal((const char *)rig_data(q) + 16, "outout", 6);
 	in.in_size = 5;
-	assert_int_equal(rig_call(rig, q, FUSE_IOCTL, 1, &in, sizeof(in), "inin", 4), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_IOCTL, NODE, &in, sizeof(in), "inin", 4), -EINVAL);
 	in.in_size = UINT32_MAX;
-	assert_int_equal(rig_call(rig, q, FUSE_IOCTL, 1, &in, sizeof(in), "inin", 4), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_IOCTL, NODE, &in, sizeof(in), "inin", 4), -EINVAL);
 }
 
 static void test_umask_and_tmpfile(void **state)
@@ -510,13 +513,13 @@ static void test_umask_and_tmpfile(void **state)
 	struct fuse_mknod_in mknod = { .mode = 0600, .umask = 077 };
 
 	(void)state;
-	assert_int_equal(rig_call(rig, q, FUSE_CREATE, 1, &create, 16, "f", 2), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_CREATE, NODE, &create, 16, "f", 2), 0);
 	assert_int_equal(probe.req.umask, 022);
-	assert_int_equal(rig_call(rig, q, FUSE_MKDIR, 1, &mkdir, 8, "f", 2), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_MKDIR, NODE, &mkdir, 8, "f", 2), 0);
 	assert_int_equal(probe.req.umask, 027);
-	assert_int_equal(rig_call(rig, q, FUSE_MKNOD, 1, &mknod, 16, "f", 2), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_MKNOD, NODE, &mknod, 16, "f", 2), 0);
 	assert_int_equal(probe.req.umask, 077);
-	assert_int_equal(rig_call(rig, q, FUSE_TMPFILE, 1, &create, 16, "/", 2), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_TMPFILE, NODE, &create, 16, "/", 2), 0);
 	assert_int_equal(probe.req.umask, 022);
 	assert_null(probe.req.name);
 }
@@ -526,7 +529,7 @@ static void test_batch_forget(void **state)
 	struct {
 		struct fuse_batch_forget_in head;
 		struct fuse_forget_one one[3];
-	} in = { { 3, 0 }, { { 2, 1 }, { 0x7fff000000000003, 1 }, { 3, 9 } } };
+	} in = { { 3, 0 }, { { NODE, 1 }, { 0x7fff000000000003, 1 }, { NODE + 1, 9 } } };
 
 	(void)state;
 	rig_fill(rig, q, FUSE_BATCH_FORGET, 0, &in, sizeof(in), NULL, 0, 0);
@@ -535,7 +538,7 @@ static void test_batch_forget(void **state)
 	assert_int_equal(q->t.used, 0);
 	assert_int_equal(probe.calls, 1);
 	/* What names no mount is left out. */
-	const struct fuse_forget_one left[] = { { 2, 1 }, { 3, 9 } };
+	const struct fuse_forget_one left[] = { { 2, 1 }, { 3, 9 } }; /* the mount's own numbers */
 	assert_int_equal(probe.req.data_len, sizeof(left));
 	assert_memory_equal(probe.data, left, sizeof(left));
 	assert_int_equal(((struct fuse_batch_forget_in *)(void *)probe.in)->count, 2);
@@ -584,7 +587,7 @@ static int mkdir_with(const char *ext, size_t len)
 	char tail[1024] = "dir";
 
 	memcpy(tail + 4, ext, len);
-	return rig_call(rig, q, FUSE_MKDIR, 1, &in, sizeof(in), tail, 4 + len);
+	return rig_call(rig, q, FUSE_MKDIR, NODE, &in, sizeof(in), tail, 4 + len);
 }
 
 static void test_groups(void **state)
@@ -675,16 +678,18 @@ static void test_secctx(void **state)
 static void test_nodes(void **state)
 {
 	struct fuse_getattr_in in = { 0 };
-	struct fuse_copy_file_range_in copy = { .nodeid_out = 5 };
-	uint64_t other = 1ull << 48 | 2;
+	struct fuse_copy_file_range_in copy = { .nodeid_out = 1ull << 48 | 5 };
+	uint64_t other = 2ull << 48 | 2, never = 2;
 
 	(void)state;
 	assert_int_equal(rig_call(rig, q, FUSE_GETATTR, 0, &in, sizeof(in), NULL, 0), -EBADF);
 	assert_int_equal(rig_call(rig, q, FUSE_GETATTR, other, &in, sizeof(in), NULL, 0), -EBADF);
+	/* A pseudo directory's number is never given twice, so this one may have been. */
+	assert_int_equal(rig_call(rig, q, FUSE_GETATTR, never, &in, sizeof(in), NULL, 0), -ESTALE);
 	assert_int_equal(rig_call(rig, q, FUSE_GETATTR, UINT64_MAX, &in, sizeof(in), NULL, 0), -EBADF);
-	assert_int_equal(rig_call(rig, q, FUSE_RENAME, 1, &other, 8, "a\0b", 4), -EBADF);
+	assert_int_equal(rig_call(rig, q, FUSE_RENAME, NODE, &other, 8, "a\0b", 4), -EBADF);
 	assert_int_equal(probe.calls, 0);
-	assert_int_equal(rig_call(rig, q, FUSE_COPY_FILE_RANGE, 1, &copy, sizeof(copy), NULL, 0), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_COPY_FILE_RANGE, NODE, &copy, sizeof(copy), NULL, 0), 0);
 	assert_int_equal(probe.req.node2, 5);
 }
 
@@ -708,15 +713,15 @@ static void test_never_served(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-		assert_int_equal(rig_call(rig, q, never[i], 1, in, 48, NULL, 0), -ENOSYS);
+		assert_int_equal(rig_call(rig, q, never[i], NODE, in, 48, NULL, 0), -ENOSYS);
 	assert_int_equal(probe.calls, 0);
 	/* Elsewhere a plugin's ENOSYS would be remembered for all mounts. */
 	probe.result = -ENOSYS;
-	assert_int_equal(rig_call(rig, q, FUSE_UNLINK, 1, NULL, 0, "x", 2), -EOPNOTSUPP);
+	assert_int_equal(rig_call(rig, q, FUSE_UNLINK, NODE, NULL, 0, "x", 2), -EOPNOTSUPP);
 	probe.result = -4000;
-	assert_int_equal(rig_call(rig, q, FUSE_UNLINK, 1, NULL, 0, "x", 2), -EIO);
+	assert_int_equal(rig_call(rig, q, FUSE_UNLINK, NODE, NULL, 0, "x", 2), -EIO);
 	probe.result = 2;
-	assert_int_equal(rig_call(rig, q, FUSE_UNLINK, 1, NULL, 0, "x", 2), -EIO);
+	assert_int_equal(rig_call(rig, q, FUSE_UNLINK, NODE, NULL, 0, "x", 2), -EIO);
 }
 
 static void test_entry_node(void **state)
@@ -726,13 +731,13 @@ static void test_entry_node(void **state)
 	(void)state;
 	probe.out = &out;
 	probe.out_len = sizeof(out);
-	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, 1, NULL, 0, "x", 2), 0);
-	assert_int_equal(*(const uint64_t *)rig_data(q), 9);
+	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, NODE, NULL, 0, "x", 2), 0);
+	assert_true(*(const uint64_t *)rig_data(q) == (1ull << 48 | 9));
 	out.nodeid = 0;
-	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, 1, NULL, 0, "x", 2), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, NODE, NULL, 0, "x", 2), 0);
 	assert_int_equal(*(const uint64_t *)rig_data(q), 0);
 	out.nodeid = 1ull << 48;
-	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, 1, NULL, 0, "x", 2), -EIO);
+	assert_int_equal(rig_call(rig, q, FUSE_LOOKUP, NODE, NULL, 0, "x", 2), -EIO);
 }
 
 int main(void)

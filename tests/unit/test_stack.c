@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#define NODE (1ull << 48 | 2) /* of the first mount */
+
 static struct rig *rig;
 static struct rig_request *q;
 
@@ -48,7 +50,7 @@ static void start(void)
 static int unlink_x(void)
 {
 	layers_clear_trace();
-	return rig_call(rig, q, FUSE_UNLINK, 1, NULL, 0, "x", 2);
+	return rig_call(rig, q, FUSE_UNLINK, NODE, NULL, 0, "x", 2);
 }
 
 static void test_order(void **state)
@@ -107,10 +109,10 @@ static void test_io(void **state)
 	start();
 	layers[BACKEND].down = MODE_IO;
 	layers[BACKEND].io_fd = fd;
-	assert_int_equal(rig_call(rig, q, FUSE_READ, 1, &in, sizeof(in), NULL, 0), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_READ, NODE, &in, sizeof(in), NULL, 0), 0);
 	assert_memory_equal(rig_data(q), "abcdef\xaa", 7);
 	layers[BACKEND].io_fd = -1;
-	assert_int_equal(rig_call(rig, q, FUSE_READ, 1, &in, sizeof(in), NULL, 0), -EBADF);
+	assert_int_equal(rig_call(rig, q, FUSE_READ, NODE, &in, sizeof(in), NULL, 0), -EBADF);
 	close(fd);
 }
 
@@ -167,7 +169,7 @@ static void test_absent(void **state)
 	start();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct absent_row *r = &rows[i];
-		int res = rig_call(rig, q, r->opcode, 1, in, r->in_len, r->tail, r->tail_len);
+		int res = rig_call(rig, q, r->opcode, NODE, in, r->in_len, r->tail, r->tail_len);
 
 		if (res != r->result)
 			fail_msg("%s: %d", op_name(r->opcode), res);
@@ -208,7 +210,7 @@ static void test_lseek_computed(void **state)
 		struct fuse_lseek_in in = { .offset = rows[k].offset, .whence = rows[k].whence };
 
 		layers[BACKEND].down = i % 2 ? MODE_THREAD : MODE_PLAIN;
-		assert_int_equal(rig_call(rig, q, FUSE_LSEEK, 1, &in, sizeof(in), NULL, 0), rows[k].res);
+		assert_int_equal(rig_call(rig, q, FUSE_LSEEK, NODE, &in, sizeof(in), NULL, 0), rows[k].res);
 		if (!rows[k].res)
 			assert_int_equal(*(const uint64_t *)rig_data(q), rows[k].at);
 	}
@@ -224,7 +226,7 @@ static void test_statx_computed(void **state)
 	layers[BACKEND].size = 4711;
 	for (int i = 0; i < 2; i++) {
 		layers[BACKEND].down = i ? MODE_THREAD : MODE_PLAIN;
-		assert_int_equal(rig_call(rig, q, GRAFT_OP_STATX, 1, &in, sizeof(in), NULL, 0), 0);
+		assert_int_equal(rig_call(rig, q, GRAFT_OP_STATX, NODE, &in, sizeof(in), NULL, 0), 0);
 		const struct fuse_statx_out *out = rig_data(q);
 		assert_int_equal(out->stat.mask, STATX_BASIC_STATS);
 		assert_int_equal(out->stat.size, 4711);
@@ -234,7 +236,7 @@ static void test_statx_computed(void **state)
 		assert_int_equal(out->stat.rdev_minor, 0x12378);
 	}
 	layers[BACKEND].result = -5;
-	assert_int_equal(rig_call(rig, q, GRAFT_OP_STATX, 1, &in, sizeof(in), NULL, 0), -5);
+	assert_int_equal(rig_call(rig, q, GRAFT_OP_STATX, NODE, &in, sizeof(in), NULL, 0), -5);
 }
 
 /* A layer that knows RENAME alone is not gone around by RENAME2. */
@@ -246,15 +248,15 @@ static void test_overtaking(void **state)
 	c_ops[FUSE_RENAME2] = NULL;
 	start();
 	layers_clear_trace();
-	assert_int_equal(rig_call(rig, q, FUSE_RENAME2, 1, &in, sizeof(in), "a\0b", 4), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_RENAME2, NODE, &in, sizeof(in), "a\0b", 4), 0);
 	assert_string_equal(layers_trace(), ">a >b >c >z <c <b <a");
 	layers_clear_trace();
 	in.flags = 1;
-	assert_int_equal(rig_call(rig, q, FUSE_RENAME2, 1, &in, sizeof(in), "a\0b", 4), -EINVAL);
+	assert_int_equal(rig_call(rig, q, FUSE_RENAME2, NODE, &in, sizeof(in), "a\0b", 4), -EINVAL);
 	assert_string_equal(layers_trace(), ">a >b <b <a");
 	/* LSEEK does not: GETATTR says less than the backend's own LSEEK. */
 	c_ops[FUSE_LSEEK] = NULL;
-	assert_int_equal(rig->server->mounts.slots[0]->routes[2][FUSE_LSEEK].opcode, FUSE_LSEEK);
+	assert_int_equal(rig->server->mounts.first->routes[2][FUSE_LSEEK].opcode, FUSE_LSEEK);
 }
 
 static void test_copy_64(void **state)
@@ -266,7 +268,7 @@ static void test_copy_64(void **state)
 	start();
 	for (int i = 0; i < 2; i++) {
 		layers[BACKEND].down = i ? MODE_DEFER : MODE_PLAIN;
-		assert_int_equal(rig_call(rig, q, GRAFT_OP_COPY_FILE_RANGE_64, 1, &in, sizeof(in), NULL, 0), 0);
+		assert_int_equal(rig_call(rig, q, GRAFT_OP_COPY_FILE_RANGE_64, NODE, &in, sizeof(in), NULL, 0), 0);
 		assert_int_equal(rig_data_len(q), 8);
 		assert_int_equal(*(const uint64_t *)rig_data(q), 4096);
 	}
@@ -279,7 +281,7 @@ static void test_batch_forget(void **state)
 	struct {
 		struct fuse_batch_forget_in head;
 		struct fuse_forget_one one[3];
-	} in = { { 3, 0 }, { { 2, 1 }, { 3, 1 }, { 4, 9 } } };
+	} in = { { 3, 0 }, { { NODE, 1 }, { NODE + 1, 1 }, { NODE + 2, 9 } } };
 
 	(void)state;
 	backend_ops[FUSE_BATCH_FORGET] = NULL;
@@ -302,17 +304,17 @@ static void test_older_layer(void **state)
 	(void)state;
 	plugin_c.nops = FUSE_FALLOCATE;
 	start();
-	struct mount *m = rig->server->mounts.slots[0];
+	struct mount *m = rig->server->mounts.first;
 	assert_int_equal(m->routes[2][FUSE_FALLOCATE].member, MOUNT_ABSENT);
 	assert_int_equal(m->routes[2][FUSE_UNLINK].member, 2);
 	assert_int_equal(m->routes[2][FUSE_RENAME2].opcode, FUSE_RENAME);
 	struct fuse_fallocate_in in = { 0 };
-	assert_int_equal(rig_call(rig, q, FUSE_FALLOCATE, 1, &in, sizeof(in), NULL, 0), -EOPNOTSUPP);
+	assert_int_equal(rig_call(rig, q, FUSE_FALLOCATE, NODE, &in, sizeof(in), NULL, 0), -EOPNOTSUPP);
 	rig_free(rig);
 	plugin_c.flags = GRAFT_PASS_UNKNOWN;
 	start();
 	layers_clear_trace();
-	assert_int_equal(rig_call(rig, q, FUSE_FALLOCATE, 1, &in, sizeof(in), NULL, 0), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_FALLOCATE, NODE, &in, sizeof(in), NULL, 0), 0);
 	assert_string_equal(layers_trace(), ">a >b >z <b <a");
 }
 
@@ -343,7 +345,7 @@ static void check_record(const unsigned char **at, bool plus, uint32_t i, uint64
 
 	if (plus) {
 		memcpy(&e, *at, sizeof(e));
-		assert_int_equal(e.entry_out.nodeid, node);
+		assert_true(e.entry_out.nodeid == (node ? 1ull << 48 | node : 0));
 		*at += sizeof(struct fuse_entry_out);
 	}
 	memcpy(&e.dirent, *at, FUSE_NAME_OFFSET);
@@ -361,7 +363,7 @@ static int readdir(uint32_t opcode, uint32_t size)
 	struct fuse_read_in in = { .size = size };
 
 	layers_clear_trace();
-	return rig_call(rig, q, opcode, 1, &in, sizeof(in), NULL, 0);
+	return rig_call(rig, q, opcode, NODE, &in, sizeof(in), NULL, 0);
 }
 
 static void test_dirents(void **state)
@@ -453,13 +455,13 @@ static void test_sub_depth(void **state)
 		sub_depth = sub_ups = 0;
 		sub_whole = true;
 		layers[1].down = i ? MODE_DEFER : MODE_PLAIN;
-		assert_int_equal(rig_call(rig, q, FUSE_ACCESS, 1, &in, sizeof(in), NULL, 0), -ELOOP);
+		assert_int_equal(rig_call(rig, q, FUSE_ACCESS, NODE, &in, sizeof(in), NULL, 0), -ELOOP);
 		assert_int_equal(sub_depth, 5);
 		assert_int_equal(sub_ups, 5);
 	}
 	/* Below a backend nothing is left: the table's result for what is absent. */
 	sub_whole = false;
-	assert_int_equal(rig_call(rig, q, FUSE_ACCESS, 1, &in, sizeof(in), NULL, 0), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_ACCESS, NODE, &in, sizeof(in), NULL, 0), 0);
 }
 
 /* A layer that asks for the attributes before it lets an UNLINK pass. */
@@ -547,7 +549,7 @@ static void test_bad_sub(void **state)
 	(void)state;
 	c_ops[FUSE_ACCESS] = bad_child;
 	start();
-	assert_int_equal(rig_call(rig, q, FUSE_ACCESS, 1, &in, sizeof(in), NULL, 0), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_ACCESS, NODE, &in, sizeof(in), NULL, 0), 0);
 }
 
 static int take_memory(struct graft_inst *inst, struct graft_req *req)
@@ -577,7 +579,7 @@ static void test_alloc(void **state)
 	backend_ops[FUSE_ACCESS] = take_memory;
 	start();
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(rig_call(rig, q, FUSE_ACCESS, 1, &in, sizeof(in), NULL, 0), 0);
+		assert_int_equal(rig_call(rig, q, FUSE_ACCESS, NODE, &in, sizeof(in), NULL, 0), 0);
 }
 
 int main(void)

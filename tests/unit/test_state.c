@@ -124,7 +124,7 @@ static int set_up(void **state)
 	server = server_new(1, 1024, &err);
 	assert_non_null(server);
 	assert_int_equal(server_mount(server, &config, &err), 0);
-	mount = server->mounts.slots[0];
+	mount = server->mounts.first;
 	saved = (struct state_buf){ 0 };
 	return 0;
 }

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Notifications: what a client is told without having asked (FUSE_NOTIFY_*, Linux include/uapi/linux/fuse.h). */
+#ifndef GRAFT_SERVER_FUSE_NOTIFY_H
+#define GRAFT_SERVER_FUSE_NOTIFY_H
+
+#include "server/fuse/conn.h"
+
+/* All return at once; 0, or -ENOTSUP where the client cannot be told, -ENOTCONN, -ENOBUFS. Node ids as on the wire. Any thread. */
+
+/* What the client caches of an entry is wrong. gone: the node that was removed there, told as such; 0: none, or unknown. */
+int notify_entry(struct fuse_conn *c, uint64_t parent, const char *name, uint64_t gone);
+/* Attributes, data and listings that the client caches of a node are wrong. */
+int notify_inode(struct fuse_conn *c, uint64_t node);
+/* All entries the client caches are wrong (7.44, Linux 6.16; older ones ignore it). */
+int notify_epoch(struct fuse_conn *c);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a node id to the mount it belongs to, and what the router answers itself: names that mounts cover, and pseudo directories. */
+#ifndef GRAFT_SERVER_FUSE_ROUTER_H
+#define GRAFT_SERVER_FUSE_ROUTER_H
+
+#include "server/request.h"
+
+#define ROUTER_INO_TAG 0xffffull /* stands where other inode numbers have their slot, see session_mount.tag */
+
+/* Where a node lies. */
+struct router_spot {
+	struct session_mount *sm;   /* NULL: a pseudo directory */
+	uint64_t node;              /* the mount's own */
+	const struct view_dir *dir; /* NULL: every name in it is the mount's own */
+};
+
+/* 0; -EBADF for what was never given out, -ESTALE for what was umounted. */
+int router_find(const struct view *v, uint64_t nodeid, struct router_spot *spot);
+
+/* A decoded request but FORGET and BATCH_FORGET; r holds v. Returns like an operation. */
+int router_start(struct request *r, const struct view *v);
+/* Starts the decoded request in a mount. */
+int router_go(struct request *r, struct session_mount *sm, uint64_t node);
+
+/* The child's mount; NULL where it has none in this view. */
+struct session_mount *router_child_mount(const struct view *v, const struct place_child *child);
+/* True where the router answers for the name, false where the mount above has the directory. */
+bool router_owns(const struct view *v, const struct place_child *child);
+/* Seconds that a client may keep what the router says: 0 where it cannot be told of changes. */
+uint64_t router_timeout(const struct request *r);
+
+/* An inode number as the client sees it. */
+static inline uint64_t router_ino(const struct session_mount *sm, uint64_t ino)
+{
+	const uint64_t mask = (1ull << GRAFT_NODE_BITS) - 1;
+
+	if (!sm || !sm->tag)
+		return ino;
+	if (ino & ~mask)
+		ino = ino * 0x9e3779b97f4a7c15ull >> (64 - GRAFT_NODE_BITS);
+	return sm->tag << GRAFT_NODE_BITS | ino;
+}
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mount, umount and remount: the instance is made on the caller's thread, the change on the thread of changes. */
+#include "server/mounts.h"
+
+#include "lib/cleanup.h"
+#include "server/server.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stddef.h>
+#include <string.h>
+
+struct change {
+	struct work work; /* first */
+	struct mount_table *table;
+	struct mount *mount; /* add, replace */
+	const char *at;      /* remove */
+	bool flag;           /* add: replace; remove: strict */
+	struct graft_error *err;
+	int res;
+	sem_t done;
+};
+
+static void add_run(struct work *w)
+{
+	struct change *c = (struct change *)w;
+
+	c->res = mount_table_add(c->table, c->mount, c->flag, c->err);
+	sem_post(&c->done);
+}
+
+static void remove_run(struct work *w)
+{
+	struct change *c = (struct change *)w;
+
+	c->res = mount_table_remove(c->table, c->at, c->flag, c->err);
+	sem_post(&c->done);
+}
+
+static int run(struct server *s, struct change *c, void (*fn)(struct work *))
+{
+	c->table = &s->mounts;
+	c->work.fn = fn;
+	sem_init(&c->done, 0, 0);
+	workers_post(s->changes, &c->work);
+	while (sem_wait(&c->done) && errno == EINTR)
+		continue;
+	sem_destroy(&c->done);
+	return c->res;
+}
+
+/* Before an instance is made that could not be used. The change looks again. */
+static int check_taken(struct server *s, const struct mount_config *config, bool replace, struct graft_error *err)
+{
+	LOCK_SCOPE(&s->mounts.lock);
+	const struct mount *m = s->mounts.first;
+	while (m && strcmp(m->at, config->at) != 0)
+		m = m->next;
+	if (m && !replace)
+		return error_set(err, EEXIST, "[mount %s]: %s is taken by mount %s", config->name, m->at, m->name);
+	if (!m && replace)
+		return error_set(err, ENOENT, "[mount %s]: nothing is mounted at %s", config->name, config->at);
+	return 0;
+}
+
+static int make(struct server *s, struct mount_config *config, bool replace, struct graft_error *err)
+{
+	struct mount *m = check_taken(s, config, replace, err) ? NULL : mount_new(s, config, err);
+
+	if (!m) {
+		config_mount_free(config);
+		return -err->code;
+	}
+	m->own_config = config;
+	struct change c = { .mount = m, .flag = replace, .err = err };
+	int res = mount_start(m, err);
+	if (!res)
+		res = run(s, &c, add_run);
+	if (res)
+		mount_release(m);
+	return res;
+}
+
+int mounts_add(struct server *s, struct mount_config *config, struct graft_error *err)
+{
+	return make(s, config, false, err);
+}
+
+int mounts_replace(struct server *s, struct mount_config *config, struct graft_error *err)
+{
+	return make(s, config, true, err);
+}
+
+int mounts_remove(struct server *s, const char *at, bool strict, struct graft_error *err)
+{
+	struct change c = { .at = at, .flag = strict, .err = err };
+
+	return run(s, &c, remove_run);
+}
+
+int mounts_each(struct server *s, int (*fn)(const struct mount_info *info, void *arg), void *arg)
+{
+	int res = 0;
+
+	LOCK_SCOPE(&s->mounts.lock);
+	for (const struct mount *m = s->mounts.first; m && !res; m = m->next) {
+		struct mount_info info = {
+			.name = m->name,
+			.at = m->at,
+			.type = m->members[m->nmembers - 1].desc->name,
+			.keys = m->keys,
+			.nkeys = m->nkeys,
+			.slot = m->slot,
+			.since = m->since,
+			.stats = m->stats,
+		};
+
+		mount_table_usage(m, &info.nodes, &info.handles);
+		res = fn(&info, arg);
+	}
+	return res;
+}
