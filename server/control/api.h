@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests and their handlers: what http.c reads is looked up in the table of routes and answered by one handler. */
+#ifndef GRAFT_SERVER_CONTROL_API_H
+#define GRAFT_SERVER_CONTROL_API_H
+
+#include "server/control/answer.h"
+#include "server/control/manager.h"
+#include "server/control/uri.h"
+
+/* What handlers work with. Constant after api_init. */
+struct api {
+	const struct control_host *host;
+	struct manager *manager;
+	uint64_t started; /* seconds of CLOCK_BOOTTIME */
+};
+
+struct request {
+	const char *method; /* "GET", as sent */
+	struct uri uri;
+	const char *body; /* bytes of body_len and a NUL; NULL: none */
+	size_t body_len;
+	struct answer answer;
+};
+
+typedef void api_handler(const struct api *api, struct request *req);
+
+struct route;
+/* NULL where there is none, the method is wrong or a body is where none may be; the answer is set then. */
+const struct route *route_find(struct request *req);
+/* Whether its handler may block: then it must run on a worker. */
+bool route_blocks(const struct route *route);
+void route_run(const struct route *route, const struct api *api, struct request *req);
+/*
+ * Answers for what goes wrong before or beside a handler, in the form of the address's family. status 403, 413, 500 and
+ * 503; text is one clear sentence.
+ */
+void route_refuse(struct request *req, unsigned status, int code, const char *text);
+
+/* nydusd's API: nydus.c, nydus_info.c. */
+api_handler nydus_daemon_get, nydus_daemon_v2_get, nydus_daemon_put, nydus_start, nydus_exit, nydus_events;
+api_handler nydus_backend, nydus_mount;
+/* The object of backend_collection for a mount; NULL when out of memory. */
+json_t *nydus_backend_entry(const struct mount_info *info);
+
+/* graftfs's own: graft_mounts.c, graft_info.c, graft_stats.c, openmetrics.c. */
+api_handler graft_mounts_get, graft_mounts_post, graft_mounts_put, graft_mounts_delete, graft_retry;
+api_handler graft_transports, graft_config, graft_log_level_get, graft_log_level_put, graft_plugins, graft_info;
+api_handler graft_stop, graft_stats, openmetrics;
+
+/* The query's `at`, which the caller frees: 1, 0 where it is missing, negative for a bad path: then the answer is set. */
+int graft_query_at(struct request *req, char **at);
+/* Seconds since the daemon's API came up. */
+uint64_t api_uptime(const struct api *api);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nydusd's /api/v1/daemon: what a client learns about the daemon, its start and its end. */
+#include "server/control/api.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* "2026-11-21 10:08:58.62484448 +00:00:00": trailing zeros of the fraction are cut, one digit stays. */
+static void format_time(uint64_t since, char *text, size_t size)
+{
+	time_t seconds = (time_t)(since / 1000000000);
+	char day[32], fraction[16];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(day, sizeof(day), "%Y-%m-%d %H:%M:%S", &tm);
+	snprintf(fraction, sizeof(fraction), "%09" PRIu64, since % 1000000000);
+	for (size_t i = 8; i > 0 && fraction[i] == '0'; i--)
+		fraction[i] = '\0';
+	snprintf(text, size, "%s.%s +00:00:00", day, fraction);
+}
+
+json_t *nydus_backend_entry(const struct mount_info *info)
+{
+	const char *type = info->type;
+	char mounted[64];
+
+	if (!strcmp(type, "passthrough"))
+		type = "PassthroughFs";
+	else if (!strcmp(type, "nydus-rafs"))
+		type = "Rafs";
+	format_time(info->since, mounted, sizeof(mounted));
+	return json_pack("{s:o, s:o, s:s, s:n}", "backend_type", answer_string(type), "mountpoint",
+			 answer_string(info->at), "mounted_time", mounted, "config");
+}
+
+static int add_entry(const struct mount_info *info, void *arg)
+{
+	json_object_set_new(arg, info->at, nydus_backend_entry(info));
+	return 0;
+}
+
+static void answer_info(const struct api *api, struct request *req, json_t *backends)
+{
+	json_t *version = json_pack("{s:s, s:s, s:s, s:s, s:s}", "package_ver", "v" GRAFT_VERSION, "git_commit",
+				    CONTROL_GIT_COMMIT, "build_time", CONTROL_BUILD_TIME, "profile", CONTROL_PROFILE,
+				    "rustc", "none (C, " CONTROL_COMPILER ")");
+	const char *instance = api->host->config->server.instance;
+
+	answer_json(&req->answer, 200,
+		    json_pack("{s:o, s:o, s:n, s:s, s:o}", "version", version, "id",
+			      instance ? answer_string(instance) : json_null(), "supervisor", "state", "RUNNING",
+			      "backend_collection", backends));
+}
+
+void nydus_daemon_get(const struct api *api, struct request *req)
+{
+	json_t *backends = json_object();
+
+	if (backends)
+		api->host->each_mount(api->host->server, add_entry, backends);
+	answer_info(api, req, backends);
+}
+
+void nydus_daemon_v2_get(const struct api *api, struct request *req)
+{
+	answer_info(api, req, json_null());
+}
+
+/* Requests are served from the first moment, so that there is nothing to start. */
+void nydus_start(const struct api *api, struct request *req)
+{
+	(void)api;
+	answer_nydus(&req->answer, 400, "Configure(DaemonAbnormal(UnexpectedEvent(", "Start", ")))");
+}
+
+void nydus_exit(const struct api *api, struct request *req)
+{
+	(void)api;
+	answer_empty(&req->answer, 204);
+	req->answer.stop = true;
+}
+
+/* Errors go to the log, not to a ring in memory. */
+void nydus_events(const struct api *api, struct request *req)
+{
+	(void)api;
+	answer_json(&req->answer, 200,
+		    json_pack("{s:i, s:i, s:i, s:i, s:[]}", "max_errors", 500, "total_errors", 0, "max_size", 51200,
+			      "total_size", 0, "errors"));
+}

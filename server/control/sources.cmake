@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sources and libraries of the control module, for its tests and fuzzers too. Paths are whole, as others include this.
+set(control_dir ${CMAKE_CURRENT_LIST_DIR})
+find_package(PkgConfig REQUIRED)
+if(NOT TARGET PkgConfig::MICROHTTPD)
+	pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET GLOBAL libmicrohttpd>=0.9.75)
+	pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET GLOBAL jansson>=2.14)
+endif()
+
+set(GRAFT_CONTROL_STATE_SOURCES)
+foreach(name manager ledger record store instance state_json)
+	list(APPEND GRAFT_CONTROL_STATE_SOURCES ${control_dir}/${name}.c)
+endforeach()
+# From bytes of a request to an answer, without HTTP.
+set(GRAFT_CONTROL_API_SOURCES)
+foreach(name answer body graft_info graft_mounts graft_stats nydus nydus_info openmetrics routes spec uri)
+	list(APPEND GRAFT_CONTROL_API_SOURCES ${control_dir}/${name}.c)
+endforeach()
+set(GRAFT_CONTROL_HTTP_SOURCES ${control_dir}/http.c ${control_dir}/listen.c ${control_dir}/module.c)
+set(GRAFT_CONTROL_LIBS PkgConfig::MICROHTTPD PkgConfig::JANSSON)
+
+# What GET /api/v1/daemon tells of the build.
+if(NOT DEFINED GRAFT_CONTROL_DEFINITIONS)
+	set(commit unknown)
+	find_package(Git QUIET)
+	if(GIT_FOUND)
+		execute_process(COMMAND ${GIT_EXECUTABLE} rev-parse HEAD WORKING_DIRECTORY ${control_dir}
+			OUTPUT_VARIABLE said OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
+		if(NOT failed)
+			set(commit ${said})
+		endif()
+	endif()
+	string(TIMESTAMP built "%Y-%m-%dT%H:%M:%SZ" UTC) # of SOURCE_DATE_EPOCH where that is set
+	set(profile release)
+	if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+		set(profile debug)
+	endif()
+	set(GRAFT_CONTROL_DEFINITIONS CONTROL_GIT_COMMIT="${commit}" CONTROL_BUILD_TIME="${built}"
+		CONTROL_PROFILE="${profile}" CONTROL_COMPILER="${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}")
+endif()
+set_property(SOURCE ${control_dir}/nydus_info.c APPEND PROPERTY COMPILE_DEFINITIONS ${GRAFT_CONTROL_DEFINITIONS})

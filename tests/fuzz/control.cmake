@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+# Fuzz target of the control API's bodies, targets and answers. Sources, not libraries, so that they are counted for coverage.
+include(${CMAKE_SOURCE_DIR}/server/control/sources.cmake)
+graft_add_fuzzer(control LIBS ${GRAFT_CONTROL_LIBS} SOURCES fuzz_control.c ../unit/control_fake.c ../../lib/error.c
+	${GRAFT_CONTROL_API_SOURCES})

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests of the control API: the module's own objects with a daemon and a manager made of arrays.
+include(${CMAKE_SOURCE_DIR}/server/control/sources.cmake)
+add_library(control-for-tests STATIC ${GRAFT_CONTROL_API_SOURCES} ${GRAFT_CONTROL_HTTP_SOURCES}
+	control_rig.c control_fake.c)
+target_link_libraries(control-for-tests PUBLIC ${GRAFT_CONTROL_LIBS} graft_lib PkgConfig::CMOCKA)
+
+foreach(name parts nydus api http life)
+	graft_add_unit_test(control-${name} LIBS control-for-tests SOURCES control_${name}_test.c)
+endforeach()
+
+# The library itself, as the daemon loads it.
+graft_add_unit_test(control-module LIBS control-for-tests ${CMAKE_DL_LIBS} SOURCES control_module_test.c)
+target_compile_definitions(test-control-module PRIVATE CONTROL_MODULE="$<TARGET_FILE:control>")
+add_dependencies(test-control-module control)
