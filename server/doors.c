@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "server/fuse/conn.h"
 #include "server/fuse/serve.h"
+#include "transport/fuse_dev.h"
 #include "transport/vhost_user.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ struct door {
 struct doors {
 	int ended_fd;
 	_Atomic uint32_t left; /* transports that have not ended */
+	bool stopped;
 	uint32_t n;
 	struct door door[];
 };
@@ -34,8 +36,7 @@ static void one_ended(struct transport *t, void *user)
 		eventfd_write(d->ended_fd, 1);
 }
 
-static int make(struct doors *d, struct door *door, const struct transport_config *c, struct server *server,
-		struct graft_error *err)
+static struct transport *make_vhost_user(const struct transport_config *c, struct door *door, struct graft_error *err)
 {
 	struct vhost_user_config config = {
 		.name = c->name,
@@ -46,8 +47,32 @@ static int make(struct doors *d, struct door *door, const struct transport_confi
 		.once = c->once,
 	};
 
+	return vhost_user_new(&config, &fuse_client, &door->fuse, err);
+}
+
+static struct transport *make_dev_fuse(const struct transport_config *c, const char *source, struct door *door,
+				       struct graft_error *err)
+{
+	struct fuse_dev_config config = {
+		.name = c->name,
+		.mountpoint = c->mountpoint,
+		.source = source,
+		.threads = c->threads,
+	};
+
+	return fuse_dev_new(&config, &fuse_client, &door->fuse, err);
+}
+
+static int make(struct doors *d, struct door *door, const struct config *config, uint32_t i, struct server *server,
+		struct graft_error *err)
+{
+	const struct transport_config *c = &config->transports[i];
+
 	door->fuse = (struct fuse_door){ .server = server, .name = c->name, .keys = c->flag };
-	door->transport = vhost_user_new(&config, &fuse_client, &door->fuse, err);
+	if (c->kind == GRAFT_DEV_FUSE)
+		door->transport = make_dev_fuse(c, config->server.instance, door, err);
+	else
+		door->transport = make_vhost_user(c, door, err);
 	if (!door->transport)
 		return error_wrap(err, "[transport %s]", c->name);
 	door->transport->ended = one_ended;
@@ -68,7 +93,7 @@ struct doors *doors_new(const struct config *config, struct server *server, stru
 	d->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int res = d->ended_fd < 0 ? error_set(err, errno, "making an eventfd") : 0;
 	for (uint32_t i = 0; i < config->ntransports && !res; i++)
-		res = make(d, &d->door[i], &config->transports[i], server, err);
+		res = make(d, &d->door[i], config, i, server, err);
 	if (!res)
 		return d;
 	doors_free(d);
@@ -87,6 +112,15 @@ int doors_start(struct doors *d, struct graft_error *err)
 	return 0;
 }
 
+int doors_each(const struct doors *d, int (*fn)(const char *name, const struct transport *t, void *arg), void *arg)
+{
+	int res = 0;
+
+	for (uint32_t i = 0; i < d->n && !res; i++)
+		res = fn(d->door[i].fuse.name, d->door[i].transport, arg);
+	return res;
+}
+
 int doors_ended_fd(const struct doors *d)
 {
 	return d->ended_fd;
@@ -101,16 +135,23 @@ static int end(struct door *door)
 	return res;
 }
 
+void doors_stop(struct doors *d)
+{
+	for (uint32_t i = 0; d && !d->stopped && i < d->n; i++) {
+		if (d->door[i].started)
+			d->door[i].transport->ops->stop(d->door[i].transport);
+	}
+	if (d)
+		d->stopped = true;
+}
+
 int doors_free(struct doors *d)
 {
 	int res = 0;
 
 	if (!d)
 		return 0;
-	for (uint32_t i = 0; i < d->n; i++) {
-		if (d->door[i].started)
-			d->door[i].transport->ops->stop(d->door[i].transport);
-	}
+	doors_stop(d);
 	for (uint32_t i = 0; i < d->n; i++) {
 		int one = end(&d->door[i]);
 

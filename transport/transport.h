@@ -78,7 +78,7 @@ struct transport_ops {
 	 */
 	int (*send)(struct transport *t, const void *bytes, size_t len);
 	/* For listings: what it listens on or serves, and whether a client is there. Any thread. */
-	void (*describe)(struct transport *t, struct transport_info *info);
+	void (*describe)(const struct transport *t, struct transport_info *info);
 };
 
 /* Base of each transport: first member of its own struct. */

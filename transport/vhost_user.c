@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@ struct vhost_user {
 	char where[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* for the log */
 	int stop; /* eventfd, readable for good once the end was asked for */
 	bool once, started;
+	uint32_t queues;
+	_Atomic bool connected; /* for listings */
 	pthread_t control;
 	struct log_limit limit;
 };
@@ -63,7 +66,9 @@ static void *control_main(void *arg)
 		if (sock < 0)
 			break;
 		log_info(name, "front end connected");
+		atomic_store_explicit(&vu->connected, true, memory_order_relaxed);
 		rc = vhost_user_device_serve(vu->device, sock, vu->stop);
+		atomic_store_explicit(&vu->connected, false, memory_order_relaxed);
 		close(sock);
 		log_info(name, "front end left");
 	} while (rc != -ECANCELED && !vu->once);
@@ -121,12 +126,23 @@ static void vhost_user_free(struct transport *t)
 	free(vu);
 }
 
+static void vhost_user_describe(const struct transport *t, struct transport_info *info)
+{
+	const struct vhost_user *vu = (const struct vhost_user *)t;
+
+	snprintf(info->where, sizeof(info->where), "%s", vu->where);
+	info->clients = atomic_load_explicit(&vu->connected, memory_order_relaxed);
+	info->queues = vu->queues;
+}
+
 static const struct transport_ops vhost_user_ops = {
 	.kind = GRAFT_VHOST_USER,
 	.start = vhost_user_start,
 	.stop = vhost_user_stop,
 	.join = vhost_user_join,
 	.free = vhost_user_free,
+	.send = NULL, /* virtio-fs has no queue for notifications */
+	.describe = vhost_user_describe,
 };
 
 static int open_listener(struct vhost_user *vu, const struct vhost_user_config *config, struct graft_error *err)
@@ -163,6 +179,7 @@ struct transport *vhost_user_new(const struct vhost_user_config *config, const s
 	vu->base.user = user;
 	snprintf(vu->base.name, sizeof(vu->base.name), "%s", config->name);
 	vu->once = config->once;
+	vu->queues = config->queues;
 	vu->listener.fd = vu->listener.dir = -1;
 	vu->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vu->stop < 0)

@@ -26,7 +26,7 @@
  * in memory, and a kick; in whatever order they come.
  */
 struct device_ring {
-	struct transport_queue *queue;
+	struct vhost_user_queue *queue;
 	uint32_t size, base;
 	struct vring_addresses addr;
 	bool has_base, has_addr;

@@ -4,6 +4,7 @@
 
 #include "lib/log.h"
 #include "lib/thread.h"
+#include "transport/queue.h"
 #include "transport/request_pool.h"
 
 #include <errno.h>
@@ -25,9 +26,11 @@
 
 _Static_assert(VHOST_USER_QUEUE_INFLIGHT < REQUEST_POOL_MAX, "a request must be left for the one being served");
 
-typedef int queue_command(struct transport_queue *q, void *arg);
+typedef int queue_command(struct vhost_user_queue *q, void *arg);
 
-struct transport_queue {
+struct vhost_user_queue {
+	struct transport_queue base; /* first */
+
 	/* constant */
 	const struct transport_client *client;
 	const char *object;
@@ -52,7 +55,7 @@ struct transport_queue {
 
 	/* any thread */
 	_Alignas(64) _Atomic(struct queue_request *) completed; /* a stack, the youngest first */
-	_Atomic uint32_t posting; /* threads inside transport_complete */
+	_Atomic uint32_t posting; /* threads inside queue_complete */
 	_Atomic bool asleep; /* about to wait: whoever brings work must write to wake */
 	_Atomic bool called; /* command is set */
 
@@ -85,14 +88,14 @@ static void signal_fd(int fd)
 
 /* ---- requests: on the queue's thread ---- */
 
-static bool may_pop(const struct transport_queue *q)
+static bool may_pop(const struct vhost_user_queue *q)
 {
 	return q->started && q->mapped && q->enabled && !q->halted && !q->ring.broken &&
 	       q->inflight < VHOST_USER_QUEUE_INFLIGHT;
 }
 
 /* Shows what was given back, with at most one interrupt. */
-static void flush(struct transport_queue *q)
+static void flush(struct vhost_user_queue *q)
 {
 	q->moved = 0;
 	if (q->mapped && vring_publish(&q->ring))
@@ -103,7 +106,7 @@ static void flush(struct transport_queue *q)
 	}
 }
 
-static void finish(struct transport_queue *q, struct queue_request *req, uint64_t used)
+static void finish(struct vhost_user_queue *q, struct queue_request *req, uint64_t used)
 {
 	const struct transport_request *base = &req->base;
 
@@ -141,7 +144,7 @@ static void fill(struct queue_request *req)
 	base->used = 0;
 }
 
-static void report_broken(struct transport_queue *q)
+static void report_broken(struct vhost_user_queue *q)
 {
 	log_limited(&q->broken_limit, GRAFT_LOG_ERROR, q->object, "queue %u is broken until it is started anew: %s",
 		    q->index, q->ring.fault);
@@ -149,7 +152,7 @@ static void report_broken(struct transport_queue *q)
 }
 
 /* Serves one chain. False: there was none. */
-static bool serve_one(struct transport_queue *q)
+static bool serve_one(struct vhost_user_queue *q)
 {
 	struct queue_request *req = request_pool_take(&q->pool);
 	enum vring_result result;
@@ -180,7 +183,7 @@ static bool serve_one(struct transport_queue *q)
 	return false;
 }
 
-static bool serve_ring(struct transport_queue *q)
+static bool serve_ring(struct vhost_user_queue *q)
 {
 	uint32_t n = 0;
 
@@ -189,13 +192,13 @@ static bool serve_ring(struct transport_queue *q)
 	return n > 0;
 }
 
-static bool serve_completed(struct transport_queue *q)
+static bool serve_completed(struct vhost_user_queue *q)
 {
 	struct queue_request *stack, *list = NULL;
 
 	if (!atomic_load_explicit(&q->completed, memory_order_relaxed))
 		return false;
-	/* acquire: pairs with the release in transport_complete. */
+	/* acquire: pairs with the release in queue_complete. */
 	stack = atomic_exchange_explicit(&q->completed, NULL, memory_order_acquire);
 	/* Oldest first. */
 	while (stack) {
@@ -214,10 +217,10 @@ static bool serve_completed(struct transport_queue *q)
 	return true;
 }
 
-void transport_request_pin(struct transport_request *base)
+static void queue_pin(struct transport_request *base)
 {
 	struct queue_request *req = (struct queue_request *)base;
-	struct transport_queue *q = base->queue;
+	struct vhost_user_queue *q = (struct vhost_user_queue *)base->queue;
 
 	if (req->pinned)
 		return;
@@ -226,10 +229,10 @@ void transport_request_pin(struct transport_request *base)
 	q->inflight++;
 }
 
-void transport_complete(struct transport_request *base, uint64_t used)
+static void queue_complete(struct transport_request *base, uint64_t used)
 {
 	struct queue_request *req = (struct queue_request *)base, *head;
-	struct transport_queue *q = base->queue;
+	struct vhost_user_queue *q = (struct vhost_user_queue *)base->queue;
 
 	/* As soon as the request is in the list the queue may become idle and be freed: posting holds it. */
 	atomic_fetch_add_explicit(&q->posting, 1, memory_order_relaxed);
@@ -247,9 +250,11 @@ void transport_complete(struct transport_request *base, uint64_t used)
 	atomic_fetch_sub_explicit(&q->posting, 1, memory_order_release);
 }
 
+static const struct transport_queue_ops queue_ops = { .pin = queue_pin, .complete = queue_complete };
+
 /* ---- the thread ---- */
 
-static void run_command(struct transport_queue *q)
+static void run_command(struct vhost_user_queue *q)
 {
 	/* acquire: pairs with the release in call; what the command needs is protected by the lock anyway. */
 	if (!atomic_load_explicit(&q->called, memory_order_acquire))
@@ -262,7 +267,7 @@ static void run_command(struct transport_queue *q)
 	pthread_mutex_unlock(&q->lock);
 }
 
-static void report_idle(struct transport_queue *q)
+static void report_idle(struct vhost_user_queue *q)
 {
 	/* Only this thread writes idle, so it may look without the lock. */
 	if (!q->halted || q->inflight || q->idle)
@@ -274,7 +279,7 @@ static void report_idle(struct transport_queue *q)
 }
 
 /* Milliseconds to wait at most, -1 without end, 0 if there is work already. */
-static int wait_time(struct transport_queue *q, bool live)
+static int wait_time(struct vhost_user_queue *q, bool live)
 {
 	if (live && q->starved)
 		return STARVED_MS;
@@ -294,7 +299,7 @@ static uint64_t now_ns(void)
 }
 
 /* A kick and the wake-up it causes cost more than a short look at the ring. True: there is work. */
-static bool poll_ring(struct transport_queue *q, uint64_t since)
+static bool poll_ring(struct vhost_user_queue *q, uint64_t since)
 {
 	while (now_ns() - since < q->poll_ns) {
 		if (vring_ready(&q->ring) || atomic_load_explicit(&q->completed, memory_order_relaxed) ||
@@ -307,7 +312,7 @@ static bool poll_ring(struct transport_queue *q, uint64_t since)
 }
 
 /* Polls longer where work came shortly after the queue had given up, less where it was long in coming. */
-static void learn_poll(struct transport_queue *q, uint64_t idle_ns)
+static void learn_poll(struct vhost_user_queue *q, uint64_t idle_ns)
 {
 	if (idle_ns > POLL_MAX_NS)
 		q->poll_ns = q->poll_ns / 2 < POLL_MIN_NS ? 0 : q->poll_ns / 2;
@@ -318,7 +323,7 @@ static void learn_poll(struct transport_queue *q, uint64_t idle_ns)
 }
 
 /* Nothing to do: waits for a kick, a completion or a command. */
-static void rest(struct transport_queue *q)
+static void rest(struct vhost_user_queue *q)
 {
 	struct epoll_event events[2];
 	bool live = may_pop(q);
@@ -330,7 +335,7 @@ static void rest(struct transport_queue *q)
 		return;
 	ms = wait_time(q, live);
 	if (ms) {
-		/* seq_cst: pairs with transport_complete and call. */
+		/* seq_cst: pairs with queue_complete and call. */
 		atomic_store_explicit(&q->asleep, true, memory_order_seq_cst);
 		if (!atomic_load_explicit(&q->completed, memory_order_seq_cst) &&
 		    !atomic_load_explicit(&q->called, memory_order_seq_cst))
@@ -345,7 +350,7 @@ static void rest(struct transport_queue *q)
 
 static void *queue_main(void *arg)
 {
-	struct transport_queue *q = arg;
+	struct vhost_user_queue *q = arg;
 
 	while (!q->quit) {
 		bool busy = serve_completed(q);
@@ -363,7 +368,7 @@ static void *queue_main(void *arg)
 
 /* ---- commands: each do_ function runs on the queue's thread ---- */
 
-static int call(struct transport_queue *q, queue_command *command, void *arg)
+static int call(struct vhost_user_queue *q, queue_command *command, void *arg)
 {
 	int result;
 
@@ -380,7 +385,7 @@ static int call(struct transport_queue *q, queue_command *command, void *arg)
 	return result;
 }
 
-static void remap(struct transport_queue *q)
+static void remap(struct vhost_user_queue *q)
 {
 	struct graft_error err = { 0 };
 	bool mapped = vring_remap(&q->ring, &q->ring.config.addr, q->env.mem, &err) == 0;
@@ -391,7 +396,7 @@ static void remap(struct transport_queue *q)
 	vring_set_log(&q->ring, q->env.log);
 }
 
-static int do_set_env(struct transport_queue *q, void *arg)
+static int do_set_env(struct vhost_user_queue *q, void *arg)
 {
 	struct vhost_user_queue_env old = q->env;
 
@@ -407,7 +412,7 @@ static int do_set_env(struct transport_queue *q, void *arg)
 	return 0;
 }
 
-void vhost_user_queue_set_env(struct transport_queue *q, const struct vhost_user_queue_env *env)
+void vhost_user_queue_set_env(struct vhost_user_queue *q, const struct vhost_user_queue_env *env)
 {
 	struct vhost_user_queue_env copy = *env;
 
@@ -420,14 +425,14 @@ struct set_fd {
 };
 
 /* Edge-triggered: each write is one event, and the counter is never read, which saves a system call for each kick. */
-static int watch(struct transport_queue *q, int fd)
+static int watch(struct vhost_user_queue *q, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 
 	return epoll_ctl(q->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-static int do_set_fd(struct transport_queue *q, void *arg)
+static int do_set_fd(struct vhost_user_queue *q, void *arg)
 {
 	const struct set_fd *set = arg;
 	int *slot = &q->fds[set->which];
@@ -450,20 +455,20 @@ static int do_set_fd(struct transport_queue *q, void *arg)
 	return rc;
 }
 
-int vhost_user_queue_set_fd(struct transport_queue *q, enum vhost_user_queue_fd which, int fd)
+int vhost_user_queue_set_fd(struct vhost_user_queue *q, enum vhost_user_queue_fd which, int fd)
 {
 	struct set_fd set = { which, fd };
 
 	return call(q, do_set_fd, &set);
 }
 
-static int do_set_enabled(struct transport_queue *q, void *arg)
+static int do_set_enabled(struct vhost_user_queue *q, void *arg)
 {
 	q->enabled = *(const bool *)arg;
 	return 0;
 }
 
-void vhost_user_queue_set_enabled(struct transport_queue *q, bool enabled)
+void vhost_user_queue_set_enabled(struct vhost_user_queue *q, bool enabled)
 {
 	call(q, do_set_enabled, &enabled);
 }
@@ -474,7 +479,7 @@ struct start_ring {
 	struct graft_error *err;
 };
 
-static int do_start(struct transport_queue *q, void *arg)
+static int do_start(struct vhost_user_queue *q, void *arg)
 {
 	const struct start_ring *start = arg;
 	int rc = vring_init(&q->ring, start->config, q->env.mem, start->err);
@@ -486,14 +491,14 @@ static int do_start(struct transport_queue *q, void *arg)
 	return rc;
 }
 
-int vhost_user_queue_start(struct transport_queue *q, const struct vring_config *config, struct graft_error *err)
+int vhost_user_queue_start(struct vhost_user_queue *q, const struct vring_config *config, struct graft_error *err)
 {
 	struct start_ring start = { .config = config, .err = err };
 
 	return call(q, do_start, &start);
 }
 
-static int do_move(struct transport_queue *q, void *arg)
+static int do_move(struct vhost_user_queue *q, void *arg)
 {
 	const struct start_ring *start = arg;
 	int rc = vring_remap(&q->ring, start->addr, q->env.mem, start->err);
@@ -503,14 +508,14 @@ static int do_move(struct transport_queue *q, void *arg)
 	return rc;
 }
 
-int vhost_user_queue_move(struct transport_queue *q, const struct vring_addresses *addr, struct graft_error *err)
+int vhost_user_queue_move(struct vhost_user_queue *q, const struct vring_addresses *addr, struct graft_error *err)
 {
 	struct start_ring start = { .addr = addr, .err = err };
 
 	return call(q, do_move, &start);
 }
 
-static int do_halt(struct transport_queue *q, void *arg)
+static int do_halt(struct vhost_user_queue *q, void *arg)
 {
 	q->halted = true;
 	q->idle = false;
@@ -518,7 +523,7 @@ static int do_halt(struct transport_queue *q, void *arg)
 	return 0;
 }
 
-uint32_t vhost_user_queue_halt(struct transport_queue *q)
+uint32_t vhost_user_queue_halt(struct vhost_user_queue *q)
 {
 	uint32_t inflight = 0;
 
@@ -526,7 +531,7 @@ uint32_t vhost_user_queue_halt(struct transport_queue *q)
 	return inflight;
 }
 
-bool vhost_user_queue_wait(struct transport_queue *q, int timeout_ms)
+bool vhost_user_queue_wait(struct vhost_user_queue *q, int timeout_ms)
 {
 	struct timespec until;
 	bool idle;
@@ -543,14 +548,14 @@ bool vhost_user_queue_wait(struct transport_queue *q, int timeout_ms)
 	return idle;
 }
 
-static int do_stop(struct transport_queue *q, void *arg)
+static int do_stop(struct vhost_user_queue *q, void *arg)
 {
 	*(uint32_t *)arg = vring_base(&q->ring);
 	q->started = q->mapped = false;
 	return 0;
 }
 
-uint32_t vhost_user_queue_stop(struct transport_queue *q)
+uint32_t vhost_user_queue_stop(struct vhost_user_queue *q)
 {
 	uint32_t base = 0;
 
@@ -558,7 +563,7 @@ uint32_t vhost_user_queue_stop(struct transport_queue *q)
 	return base;
 }
 
-static int do_quit(struct transport_queue *q, void *arg)
+static int do_quit(struct vhost_user_queue *q, void *arg)
 {
 	(void)arg;
 	q->quit = true;
@@ -567,7 +572,7 @@ static int do_quit(struct transport_queue *q, void *arg)
 
 /* ---- life ---- */
 
-static int queue_open(struct transport_queue *q, struct graft_error *err)
+static int queue_open(struct vhost_user_queue *q, struct graft_error *err)
 {
 	char name[24];
 	int rc;
@@ -578,7 +583,7 @@ static int queue_open(struct transport_queue *q, struct graft_error *err)
 		return error_set(err, errno, "queue %u: %s", q->index, strerror(errno));
 	rc = watch(q, q->wake);
 	if (rc == 0)
-		rc = request_pool_init(&q->pool, q->client, q);
+		rc = request_pool_init(&q->pool, q->client, &q->base);
 	if (rc < 0)
 		return error_set(err, -rc, "queue %u: %s", q->index, strerror(-rc));
 	if (q->index)
@@ -593,7 +598,7 @@ static int queue_open(struct transport_queue *q, struct graft_error *err)
 	return 0;
 }
 
-static void queue_close(struct transport_queue *q)
+static void queue_close(struct vhost_user_queue *q)
 {
 	uint32_t i;
 
@@ -611,10 +616,10 @@ static void queue_close(struct transport_queue *q)
 	free(q);
 }
 
-struct transport_queue *vhost_user_queue_new(const struct transport_client *client, const char *object, uint32_t index,
+struct vhost_user_queue *vhost_user_queue_new(const struct transport_client *client, const char *object, uint32_t index,
 					     struct graft_error *err)
 {
-	struct transport_queue *q = aligned_alloc(_Alignof(struct transport_queue), sizeof(*q));
+	struct vhost_user_queue *q = aligned_alloc(_Alignof(struct vhost_user_queue), sizeof(*q));
 	pthread_condattr_t attr;
 
 	if (!q) {
@@ -622,6 +627,7 @@ struct transport_queue *vhost_user_queue_new(const struct transport_client *clie
 		return NULL;
 	}
 	memset(q, 0, sizeof(*q));
+	q->base.ops = &queue_ops;
 	q->client = client;
 	q->object = object;
 	q->index = index;
@@ -640,13 +646,13 @@ struct transport_queue *vhost_user_queue_new(const struct transport_client *clie
 	return q;
 }
 
-void vhost_user_queue_free(struct transport_queue *q)
+void vhost_user_queue_free(struct vhost_user_queue *q)
 {
 	if (!q)
 		return;
 	call(q, do_quit, NULL);
 	pthread_join(q->thread, NULL);
-	/* acquire: pairs with the end of transport_complete, which is a few instructions away. */
+	/* acquire: pairs with the end of queue_complete, which is a few instructions away. */
 	while (atomic_load_explicit(&q->posting, memory_order_acquire))
 		sched_yield();
 	request_pool_fini(&q->pool);

@@ -23,10 +23,10 @@ struct vhost_user_queue_env {
 enum vhost_user_queue_fd { VHOST_USER_KICK, VHOST_USER_CALL, VHOST_USER_ERR };
 
 /* Makes queue number index (0: hiprio) and its thread. client and object (for the log) are borrowed. NULL with err. */
-struct transport_queue *vhost_user_queue_new(const struct transport_client *client, const char *object, uint32_t index,
+struct vhost_user_queue *vhost_user_queue_new(const struct transport_client *client, const char *object, uint32_t index,
 					     struct graft_error *err);
 /* Stops the thread; the ring must be stopped. NULL is fine. */
-void vhost_user_queue_free(struct transport_queue *q);
+void vhost_user_queue_free(struct vhost_user_queue *q);
 
 /*
  * Commands: called by the control thread only. Each runs on the queue's thread between two batches, and returns when it
@@ -34,19 +34,19 @@ void vhost_user_queue_free(struct transport_queue *q);
  */
 
 /* A ring that runs goes on in the new memory; where it is not mapped there, it rests until it is. */
-void vhost_user_queue_set_env(struct transport_queue *q, const struct vhost_user_queue_env *env);
+void vhost_user_queue_set_env(struct vhost_user_queue *q, const struct vhost_user_queue_env *env);
 /* Takes fd; -1: none. KICK without one: the ring is polled. -errno: fd cannot be waited for (and is closed). */
-int vhost_user_queue_set_fd(struct transport_queue *q, enum vhost_user_queue_fd which, int fd);
-void vhost_user_queue_set_enabled(struct transport_queue *q, bool enabled);
+int vhost_user_queue_set_fd(struct vhost_user_queue *q, enum vhost_user_queue_fd which, int fd);
+void vhost_user_queue_set_enabled(struct vhost_user_queue *q, bool enabled);
 /* As vring_init; the ring runs then, and is served while enabled. */
-int vhost_user_queue_start(struct transport_queue *q, const struct vring_config *config, struct graft_error *err);
+int vhost_user_queue_start(struct vhost_user_queue *q, const struct vring_config *config, struct graft_error *err);
 /* Other addresses for a ring that runs, as vring_remap. */
-int vhost_user_queue_move(struct transport_queue *q, const struct vring_addresses *addr, struct graft_error *err);
+int vhost_user_queue_move(struct vhost_user_queue *q, const struct vring_addresses *addr, struct graft_error *err);
 /* Takes no more chains. Returns the number of requests in flight. */
-uint32_t vhost_user_queue_halt(struct transport_queue *q);
+uint32_t vhost_user_queue_halt(struct vhost_user_queue *q);
 /* Waits until nothing is in flight in a halted queue. False: not within timeout_ms. */
-bool vhost_user_queue_wait(struct transport_queue *q, int timeout_ms);
+bool vhost_user_queue_wait(struct vhost_user_queue *q, int timeout_ms);
 /* Stops a halted ring with nothing in flight and returns its position. Nothing of the guest's is touched after. */
-uint32_t vhost_user_queue_stop(struct transport_queue *q);
+uint32_t vhost_user_queue_stop(struct vhost_user_queue *q);
 
 #endif
