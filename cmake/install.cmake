@@ -3,6 +3,7 @@
 install(DIRECTORY include/graftfs DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 configure_file(cmake/graftfs-plugin.pc.in graftfs-plugin.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/graftfs-plugin.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+add_subdirectory(conf/systemd)
 install(FILES conf/quickstart.ini DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES docs/graftfsd.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
 install(FILES docs/graftfs.ini.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)

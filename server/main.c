@@ -1,113 +1,145 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* graftfsd: puts the parts together, waits for signals, takes the parts apart again. */
+/* graftfsd: puts the parts together, waits for the end, takes the parts apart again. */
 #include "lib/log.h"
 #include "server/cli.h"
-#include "server/doors.h"
+#include "server/control_host.h"
+#include "server/control_loader.h"
 #include "server/limits.h"
 #include "server/sd_notify.h"
 
-#include "lib/cleanup.h"
-
-#include <poll.h>
-#include <signal.h>
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 
-/* Blocked before any thread starts, so that only the signal descriptor sees them. fd or -errno with err. */
-static int block_signals(struct graft_error *err)
+/* In the order in which they come to stand; what is NULL does not. */
+struct parts {
+	const struct config *config;
+	struct plugin_registry *registry;
+	struct life *life;
+	struct control_library library; /* only with an API socket or a state folder */
+	struct control_server control_server;
+	struct control_host control_host;
+	struct control *control;
+	struct server *server;
+	struct doors *doors;
+};
+
+/* Takes the instance's lock and looks at its state, before anything else is touched. */
+static int open_control(struct parts *p, struct graft_error *err)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? error_set(err, errno, "making a signalfd: %s", strerror(errno)) : fd;
+	if (!p->config->server.api_socket && !p->config->server.state_dir)
+		return 0;
+	int res = control_library_open(&p->library, err);
+	if (res)
+		return res;
+	p->control_server =
+		(struct control_server){ .config = p->config, .registry = p->registry, .life = p->life };
+	control_host_init(&p->control_host, &p->control_server);
+	return p->library.module->open(&p->control_host, &p->control, err);
 }
 
-/* True when the signal asks for the end. */
-static bool take_signal(int fd, struct server *server)
+/* The server with the mounts of the file; no plugin is loaded any more. */
+static int make_server(struct parts *p, struct graft_error *err)
 {
-	struct signalfd_siginfo info;
+	uint64_t nofile;
+	int res = limits_nofile(p->config->server.rlimit_nofile, &nofile, err);
 
-	if (read(fd, &info, sizeof(info)) != sizeof(info))
-		return false;
-	switch (info.ssi_signo) {
-	case SIGUSR1:
-		metrics_log(server->metrics);
-		return false;
-	case SIGHUP:
-		log_info(NULL, "SIGHUP: the log goes to stderr, there is nothing to reopen");
-		return false;
-	default:
-		return true;
-	}
+	if (res)
+		return res;
+	p->server = server_new((uint32_t)p->config->server.workers, nofile, err);
+	if (!p->server)
+		return -err->code;
+	p->server->registry = p->registry;
+	p->control_server.server = p->server;
+	life_watch(p->life, p->server->metrics);
+	for (uint32_t i = 0; i < p->config->nmounts && !res; i++)
+		res = server_mount(p->server, &p->config->mounts[i], err);
+	plugin_registry_seal(p->registry);
+	return res;
 }
 
-/* Serves until a signal or the end of every transport. */
-static void wait_for_end(int signals, int ended, struct server *server)
+static int make_doors(struct parts *p, struct graft_error *err)
 {
-	struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = ended, .events = POLLIN } };
+	p->doors = doors_new(p->config, p->server, err);
+	p->control_server.doors = p->doors;
+	return p->doors ? 0 : -err->code;
+}
 
-	for (;;) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return;
-		if (fds[1].revents)
-			return;
-		if (fds[0].revents && take_signal(signals, server))
-			return;
-	}
+/* Clients find every mount: those made at run time are back before a door opens. */
+static int start(struct parts *p, struct graft_error *err)
+{
+	int res = server_start(p->server, err);
+
+	if (!res && p->control)
+		res = p->library.module->restore(p->control, err);
+	if (!res)
+		res = doors_start(p->doors, err);
+	if (!res && p->control)
+		res = p->library.module->start(p->control, err);
+	return res;
+}
+
+/* Everything stands when this returns 0; what stands is the caller's either way. */
+static int bring_up(struct parts *p, struct graft_error *err)
+{
+	const char *log_file = p->config->server.log_file;
+
+	p->life = life_new(err);
+	if (!p->life)
+		return -err->code;
+	int res = open_control(p, err);
+	if (!res && log_file)
+		res = log_open(log_file, err);
+	if (!res)
+		res = make_server(p, err);
+	if (!res)
+		res = make_doors(p, err);
+	return res ? res : start(p, err);
+}
+
+/* 0, or -errno if a transport ended for a fault. */
+static int take_down(struct parts *p)
+{
+	if (!p->life)
+		return 0;
+	/* The transports are asked first, which takes no time: no new requests come while the API's last calls end. */
+	life_ending(p->life, "calls of the API still run");
+	doors_stop(p->doors);
+	if (p->control)
+		p->library.module->stop(p->control);
+	life_ending(p->life, "requests of a transport still run");
+	p->control_server.doors = NULL;
+	int fault = doors_free(p->doors);
+	life_ending(p->life, "a mount is still being ended");
+	life_watch(p->life, NULL);
+	server_free(p->server);
+	if (p->control)
+		p->library.module->close(p->control);
+	control_library_close(&p->library);
+	life_free(p->life);
+	return fault;
 }
 
 static void say_ready(void)
 {
-	/* Whatever the log level: scripts wait for this line. */
+	/* Whatever the log level, and wherever the log goes: scripts wait for this line. */
 	fputs("graftfsd: ready\n", stderr);
 	int res = sd_notify_send("READY=1");
 	if (res)
 		log_warn(NULL, "NOTIFY_SOCKET: %s", strerror(-res));
 }
 
-/* Everything stands when this returns 0; *server and *doors are the caller's either way. */
-static int bring_up(const struct config *config, struct server **server, struct doors **doors, struct graft_error *err)
+static int run(const struct config *config, struct plugin_registry *registry, struct graft_error *err)
 {
-	uint64_t nofile;
-	int res = limits_nofile(config->server.rlimit_nofile, &nofile, err);
-
-	if (res)
-		return res;
-	*server = server_new((uint32_t)config->server.workers, nofile, err);
-	if (!*server)
-		return -err->code;
-	for (uint32_t i = 0; i < config->nmounts && !res; i++)
-		res = server_mount(*server, &config->mounts[i], err);
-	if (res)
-		return res;
-	*doors = doors_new(config, *server, err);
-	if (!*doors)
-		return -err->code;
-	res = server_start(*server, err);
-	return res ? res : doors_start(*doors, err);
-}
-
-static int run(const struct config *config, struct graft_error *err)
-{
-	struct server *server = NULL;
-	struct doors *doors = NULL;
-	auto_close int signals = block_signals(err);
-	int res = signals < 0 ? signals : bring_up(config, &server, &doors, err);
+	struct parts p = { .config = config, .registry = registry };
+	int res = bring_up(&p, err);
 
 	if (!res) {
 		say_ready();
-		wait_for_end(signals, doors_ended_fd(doors), server);
+		life_wait(p.life, doors_ended_fd(p.doors));
 		sd_notify_send("STOPPING=1");
 	}
-	int fault = doors_free(doors);
-	server_free(server);
+	int fault = take_down(&p);
 	if (res || !fault)
 		return res;
 	return error_set(err, -fault, "a transport ended for a fault: %s", strerror(-fault));
@@ -126,7 +158,7 @@ int main(int argc, char **argv)
 	if (status != CLI_GO_ON)
 		return status;
 	log_set_level((int)config->server.log_level);
-	status = run(config, &err) ? 1 : 0;
+	status = run(config, registry, &err) ? 1 : 0;
 	if (status)
 		fprintf(stderr, "graftfsd: %s: %s\n", cli.config_path, err.text);
 	config_free(config);

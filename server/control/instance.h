@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The folder of an instance, STATE-DIR/INSTANCE, and its lock: one daemon at a time owns the folder and what is in it. */
+/* The folder of an instance, STATE-DIR/INSTANCE, and its lock: one daemon at a time owns it. */
 #ifndef GRAFT_SERVER_CONTROL_INSTANCE_H
 #define GRAFT_SERVER_CONTROL_INSTANCE_H
 
@@ -15,9 +15,9 @@ struct instance {
 };
 
 /*
- * Makes the folder (0700, whatever the umask) where it is missing, and takes its lock. Refused: a folder that is a symbolic link,
- * another user's, or open to others for writing; -EBUSY with the owner's pid where another daemon has the lock. On failure
- * nothing is held, and i needs no close.
+ * Makes the folder (0700, whatever the umask) where it is missing, and takes its lock. Refused: a folder that is a
+ * symbolic link, another user's, or open to others for writing; -EBUSY with the owner's pid where another daemon has
+ * the lock. On failure nothing is held, and i needs no close.
  */
 int instance_open(struct instance *i, const char *state_dir, const char *name, struct graft_error *err);
 /* Lets the lock go. The file "lock" stays, empty: whoever waits for it may have it open. */

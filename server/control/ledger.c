@@ -171,6 +171,8 @@ int ledger_add(struct ledger *l, struct record *r, struct graft_error *err)
 {
 	LOCK_SCOPE(&l->saving);
 	struct record *failed = ledger_find(l, record_at(r));
+	if (l->n >= RECORDS_MAX && !failed) /* more would not be read again */
+		return error_set(err, ENOSPC, "more than %d mounts made at run time", RECORDS_MAX);
 	if (!list_add(l, r))
 		return error_set(err, ENOMEM, "out of memory");
 	if (failed)

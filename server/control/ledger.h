@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The records of mounts made at run time, with their file, and the calls that work on them: one at a time for a path. */
+/* Records of mounts made at run time, with their file, and the calls that work on them. */
 #ifndef GRAFT_SERVER_CONTROL_LEDGER_H
 #define GRAFT_SERVER_CONTROL_LEDGER_H
 
@@ -17,13 +17,13 @@ struct ledger_call {
 };
 
 /*
- * Lock order: a path (struct ledger_call), saving, lock. Saving covers a change of the list together with the file, so that what
- * one call takes back is never in a file that another wrote meanwhile. lock is held for moments only.
+ * Lock order: a path (struct ledger_call), saving, lock. Saving covers a change of the list together with the file,
+ * so that what one call takes back is never in a file that another wrote meanwhile. lock is held for moments only.
  */
 struct ledger {
 	const struct store *store; /* NULL: nothing is kept on disk */
 	pthread_mutex_t saving;
-	bool behind; /* protected by saving: the last write failed, so the file may be behind or, on a bad disk, ahead */
+	bool behind; /* protected by saving: the last write failed, the file may lack something */
 
 	pthread_mutex_t lock;
 	pthread_cond_t left; /* a call has ended */
@@ -43,10 +43,16 @@ void ledger_fini(struct ledger *l);
 /* Waits until no other call has this path. at is borrowed until ledger_leave. */
 void ledger_enter(struct ledger *l, struct ledger_call *c, const char *at);
 void ledger_leave(struct ledger *l, struct ledger_call *c);
-/* Puts a name that no other call, and no record of another path, has into c; NULL takes it away. False, and none in c, if one has. */
+/*
+ * Puts a name that no other call, and no record of another path, has into c; NULL takes it away. False, and none in
+ * c, if one has.
+ */
 bool ledger_reserve(struct ledger *l, struct ledger_call *c, const char *name);
 
-/* All below: by the call that has the record's path. On failure the list and, if the disk allows, the file are as before. */
+/*
+ * All below: by the call that has the record's path. On failure the list and, if the disk allows, the file are as
+ * before.
+ */
 
 /* NULL where there is none. Valid until the call changes it. */
 struct record *ledger_find(struct ledger *l, const char *at);

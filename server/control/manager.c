@@ -69,7 +69,10 @@ static struct mount_spec spec_of(const struct record *r, const char *where)
 	return (struct mount_spec){ .name = r->name, .keys = r->keys, .nkeys = r->nkeys, .where = where };
 }
 
-/* True where the configuration file mounts something at a path: at the next start that stands before records are looked at. */
+/*
+ * True where the configuration file mounts something at a path: at the next start that stands before records are
+ * looked at.
+ */
 static bool in_config(const struct manager *m, const char *at)
 {
 	const struct config *c = m->host->config;
@@ -310,7 +313,11 @@ static int retry_one(struct manager *m, const char *at, struct graft_error *err)
 
 	ledger_enter(&m->ledger, &call, at);
 	struct record *r = ledger_find(&m->ledger, at);
-	int res = r && r->failed ? restore_one(m, r, "retry", err) : error_set(err, ENOENT, "no mount failed at %s", at);
+	int res;
+	if (r && r->failed)
+		res = restore_one(m, r, "retry", err);
+	else
+		res = error_set(err, ENOENT, "no mount failed at %s", at);
 	ledger_leave(&m->ledger, &call);
 	return res;
 }

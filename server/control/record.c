@@ -208,7 +208,8 @@ static struct record *read_record(const struct store *s, json_t *one, size_t num
 	auto_free struct mount_key *keys = NULL;
 
 	if (!fault && !more)
-		keys = read_keys(json_object_get(one, "keys"), json_string_value(json_object_get(one, "at")), &n, &fault);
+		keys = read_keys(json_object_get(one, "keys"), json_string_value(json_object_get(one, "at")), &n,
+				 &fault);
 	if (more)
 		store_fault(s, STORE_MOUNTS, err, "mount %zu: unknown member '%.64s'", number, more);
 	else if (fault)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mounts made at run time, as mounts.json keeps them: {version, mounts: [{name, at, keys: [[key, value], ...], replaces}, ...]}. */
+/* Mounts made at run time, as mounts.json keeps them. */
 #ifndef GRAFT_SERVER_CONTROL_RECORD_H
 #define GRAFT_SERVER_CONTROL_RECORD_H
 

@@ -7,8 +7,8 @@
 #include "server/control/store.h"
 
 /*
- * {version, instance, pid, start_time: clock ticks since boot, boot_id, started: UTC, sockets: [{use, path}, ...]}. Whoever signals
- * pid compares boot_id and start_time first: a pid is used again. use is a transport's name or "api".
+ * {version, instance, pid, start_time: clock ticks since boot, boot_id, started: UTC, sockets: [{use, path}, ...]}.
+ * Whoever signals pid compares boot_id and start_time first: a pid is used again. use is a transport's name or "api".
  */
 int state_json_write(const struct store *s, const struct config *config, struct graft_error *err);
 /* Checks the file of an earlier life. 0 with its pid, or 0 where there is none; -errno with file and place in err. */

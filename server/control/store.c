@@ -74,7 +74,10 @@ static int write_temp(const struct store *s, const char *temp, const void *data,
 
 enum place { PLACE_FIRST, PLACE_SWAPPED, PLACE_OVER };
 
-/* Gives the new file its name. Where there is an old one it is kept under the temporary name, so that there is a way back. */
+/*
+ * Gives the new file its name. Where there is an old one it is kept under the temporary name, so that there is a way
+ * back.
+ */
 static int place(const struct store *s, const char *temp, const char *name)
 {
 	if (!renameat2(s->dir, temp, s->dir, name, RENAME_EXCHANGE))
@@ -168,7 +171,8 @@ static int check_version(const struct store *s, const char *name, const json_t *
 	if (!json_is_integer(version) || json_integer_value(version) < 1)
 		return store_fault(s, name, err, "'version' is missing or no positive number");
 	if (json_integer_value(version) > STORE_VERSION)
-		return store_fault(s, name, err, "version %" JSON_INTEGER_FORMAT " is newer than %d, which this release knows",
+		return store_fault(s, name, err, "version %" JSON_INTEGER_FORMAT
+				   " is newer than %d, which this release knows",
 				   json_integer_value(version), STORE_VERSION);
 	return 0;
 }

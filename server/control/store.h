@@ -25,16 +25,17 @@ struct store {
 void store_open(struct store *s, int dir, const char *path);
 
 /*
- * Puts a file (0600) in the place of what has that name: temporary file, fsync, rename, fsync of the folder. 0 when it is on disk.
- * On failure the old file is there as before, and nothing else; -errno with the path in err.
+ * Puts a file (0600) in the place of what has that name: temporary file, fsync, rename, fsync of the folder. 0 when
+ * it is on disk. On failure the old file is there as before, and nothing else; -errno with the path in err.
  */
 int store_put(const struct store *s, const char *name, const void *data, size_t len, struct graft_error *err);
 /* 0 also where there is none. */
 int store_remove(const struct store *s, const char *name, struct graft_error *err);
 
 /*
- * Reads a JSON object of our version. 0 with *root NULL where there is no such file; -errno with file and place in err where it is
- * no JSON object, of a later version, no regular file, or too long. The caller puts *root (json_decref).
+ * Reads a JSON object of our version. 0 with *root NULL where there is no such file; -errno with file and place in
+ * err where it is no JSON object, of a later version, no regular file, or too long. The caller puts *root
+ * (json_decref).
  */
 int store_get(const struct store *s, const char *name, json_t **root, struct graft_error *err);
 /* An error in a file that was read: "PATH/NAME: text; the file is left as it is". Returns -EINVAL. */

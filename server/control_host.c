@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the control module may call, over the running server. */
+#include "server/control_host.h"
+
+#include "lib/log.h"
+#include "server/fuse/opcodes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* --- mounts */
+
+static int host_mount(void *server, const struct mount_spec *spec, struct graft_error *err)
+{
+	const struct control_server *s = server;
+	struct mount_config *m = config_mount_new(spec, s->registry, err);
+
+	return m ? mounts_add(s->server, m, err) : -err->code;
+}
+
+static int host_remount(void *server, const struct mount_spec *spec, struct graft_error *err)
+{
+	const struct control_server *s = server;
+	struct mount_config *m = config_mount_new(spec, s->registry, err);
+
+	return m ? mounts_replace(s->server, m, err) : -err->code;
+}
+
+static int host_umount(void *server, const char *at, bool strict, struct graft_error *err)
+{
+	const struct control_server *s = server;
+
+	return mounts_remove(s->server, at, strict, err);
+}
+
+static int host_each_mount(void *server, int (*fn)(const struct mount_info *, void *), void *arg)
+{
+	const struct control_server *s = server;
+
+	return mounts_each(s->server, fn, arg);
+}
+
+/* --- listings: each caller's function is called with our structure */
+
+struct each_transport {
+	int (*fn)(const struct control_transport *, void *);
+	void *arg;
+};
+
+static int show_transport(const char *name, const struct transport *t, void *arg)
+{
+	const struct each_transport *each = arg;
+	struct transport_info info = { 0 };
+
+	t->ops->describe((struct transport *)t, &info);
+	const struct control_transport shown = {
+		.name = name,
+		.kind = t->ops->kind == GRAFT_DEV_FUSE ? "fuse" : "vhost-user",
+		.where = info.where,
+		.clients = info.clients,
+		.queues = info.queues,
+	};
+	return each->fn(&shown, each->arg);
+}
+
+static int host_each_transport(void *server, int (*fn)(const struct control_transport *, void *), void *arg)
+{
+	const struct control_server *s = server;
+	struct each_transport each = { fn, arg };
+
+	return s->doors ? doors_each(s->doors, show_transport, &each) : 0;
+}
+
+struct each_metric {
+	int (*fn)(const struct control_metric *, void *);
+	void *arg;
+};
+
+static int show_metric(const char *object, const char *name, const char *unit, uint64_t value, void *arg)
+{
+	const struct each_metric *each = arg;
+	const struct control_metric shown = { .object = object, .name = name, .unit = unit, .value = value };
+
+	return each->fn(&shown, each->arg);
+}
+
+static int host_each_metric(void *server, int (*fn)(const struct control_metric *, void *), void *arg)
+{
+	const struct control_server *s = server;
+	struct each_metric each = { fn, arg };
+
+	return metrics_each(s->server->metrics, show_metric, &each);
+}
+
+struct each_plugin {
+	int (*fn)(const struct graft_plugin *, void *);
+	void *arg;
+};
+
+static int show_plugin(const struct plugin *plugin, void *arg)
+{
+	const struct each_plugin *each = arg;
+
+	return each->fn(&plugin->desc, each->arg);
+}
+
+static int host_each_plugin(void *server, int (*fn)(const struct graft_plugin *, void *), void *arg)
+{
+	const struct control_server *s = server;
+	struct each_plugin each = { fn, arg };
+
+	return plugin_registry_each(s->registry, show_plugin, &each);
+}
+
+/* --- statistics */
+
+static const struct op_stats *host_stats(void *server)
+{
+	const struct control_server *s = server;
+
+	return s->server->stats;
+}
+
+static const char *host_op_name(uint32_t opcode)
+{
+	return op_find(opcode) ? op_name(opcode) : NULL;
+}
+
+/* --- the daemon */
+
+static int host_dump_config(void *server, FILE *to, struct graft_error *err)
+{
+	const struct control_server *s = server;
+
+	return config_dump(s->config, to, err);
+}
+
+static void host_stop(void *server)
+{
+	const struct control_server *s = server;
+
+	life_end(s->life);
+}
+
+struct call {
+	struct work work; /* first */
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void run_call(struct work *w)
+{
+	struct call *call = (struct call *)w;
+
+	call->fn(call->arg);
+	free(call);
+}
+
+static int host_run(void *server, void (*fn)(void *arg), void *arg)
+{
+	const struct control_server *s = server;
+	struct call *call = malloc(sizeof(*call));
+
+	if (!call)
+		return -ENOMEM;
+	*call = (struct call){ .work = { .fn = run_call }, .fn = fn, .arg = arg };
+	workers_post(s->server->callers, &call->work);
+	return 0;
+}
+
+void control_host_init(struct control_host *host, struct control_server *s)
+{
+	*host = (struct control_host){
+		.version = CONTROL_VERSION,
+		.server = s,
+		.config = s->config,
+		.log = log_msg,
+		.set_log_level = log_set_level,
+		.log_level = log_level,
+		.mount = host_mount,
+		.remount = host_remount,
+		.umount = host_umount,
+		.each_mount = host_each_mount,
+		.each_transport = host_each_transport,
+		.each_metric = host_each_metric,
+		.each_plugin = host_each_plugin,
+		.stats = host_stats,
+		.op_read = op_stats_read,
+		.op_bound = op_stats_bound,
+		.op_name = host_op_name,
+		.dump_config = host_dump_config,
+		.stop = host_stop,
+		.run = host_run,
+	};
+}

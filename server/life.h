@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of the process: signals, the wish to end, and the time that the end may take. */
+#ifndef GRAFT_SERVER_LIFE_H
+#define GRAFT_SERVER_LIFE_H
+
+#include "lib/error.h"
+#include "server/metrics.h"
+
+#define LIFE_END_MS 4500 /* from the wish to end: then the process ends with status 1, whatever still runs */
+
+struct life;
+
+/*
+ * Takes SIGTERM, SIGINT (the end), SIGHUP (opens the log again) and SIGUSR1 (logs the counters) from now on, on a
+ * thread of its own, so that a start that takes long can be ended as well. Before any other thread starts. NULL with
+ * err.
+ */
+struct life *life_new(struct graft_error *err);
+/* Signals are not looked at any more. NULL is fine. */
+void life_free(struct life *l);
+/* Whose counters SIGUSR1 logs; NULL from before they are freed. */
+void life_watch(struct life *l, struct metrics *metrics);
+
+/* Asks for the end, as SIGTERM does, and starts its time. Any thread; returns at once; again is fine. */
+void life_end(struct life *l);
+/*
+ * Waits until somebody asked for the end, or ended (a descriptor) is readable. Opens the log again meanwhile. Main
+ * thread.
+ */
+void life_wait(struct life *l, int ended);
+/* What is being ended now, a constant text: named if it takes too long. Asks for the end if nobody has. */
+void life_ending(struct life *l, const char *what);
+
+#endif
