@@ -25,7 +25,7 @@ struct life {
 	_Atomic(const char *) ending; /* what is being ended */
 	_Atomic bool leave;
 	pthread_mutex_t lock;
-	struct metrics *metrics; /* protected by lock */
+	struct server *server; /* protected by lock */
 };
 
 static int64_t now_ms(void)
@@ -66,17 +66,17 @@ void life_wait(struct life *l, int ended)
 	}
 }
 
-void life_watch(struct life *l, struct metrics *metrics)
+void life_watch(struct life *l, struct server *server)
 {
 	LOCK_SCOPE(&l->lock);
-	l->metrics = metrics;
+	l->server = server;
 }
 
 static void log_counters(struct life *l)
 {
 	LOCK_SCOPE(&l->lock);
-	if (l->metrics)
-		metrics_log(l->metrics);
+	if (l->server)
+		server_log_counters(l->server);
 }
 
 static void take_signal(struct life *l)

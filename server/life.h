@@ -4,7 +4,7 @@
 #define GRAFT_SERVER_LIFE_H
 
 #include "lib/error.h"
-#include "server/metrics.h"
+#include "server/server.h"
 
 #define LIFE_END_MS 4500 /* from the wish to end: then the process ends with status 1, whatever still runs */
 
@@ -19,7 +19,7 @@ struct life *life_new(struct graft_error *err);
 /* Signals are not looked at any more. NULL is fine. */
 void life_free(struct life *l);
 /* Whose counters SIGUSR1 logs; NULL from before they are freed. */
-void life_watch(struct life *l, struct metrics *metrics);
+void life_watch(struct life *l, struct server *server);
 
 /* Asks for the end, as SIGTERM does, and starts its time. Any thread; returns at once; again is fine. */
 void life_end(struct life *l);

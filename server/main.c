@@ -51,7 +51,7 @@ static int make_server(struct parts *p, struct graft_error *err)
 		return -err->code;
 	p->server->registry = p->registry;
 	p->control_server.server = p->server;
-	life_watch(p->life, p->server->metrics);
+	life_watch(p->life, p->server);
 	for (uint32_t i = 0; i < p->config->nmounts && !res; i++)
 		res = server_mount(p->server, &p->config->mounts[i], err);
 	plugin_registry_seal(p->registry);

@@ -4,7 +4,6 @@
 
 #include "lib/cleanup.h"
 #include "lib/log.h"
-#include "server/fuse/opcodes.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -29,12 +28,10 @@ struct group {
 
 struct metrics {
 	pthread_mutex_t lock;
-	/* protected by lock; the numbers in the blocks are atomic */
+	/* protected by lock */
 	void *tree; /* of tsearch */
 	struct group *first, *last;
 	uint32_t count;
-	struct op_counters *blocks;
-	struct op_counters ended;
 };
 
 struct metrics *metrics_new(void)
@@ -109,12 +106,6 @@ void metrics_free(struct metrics *m)
 		return;
 	while (m->first)
 		drop_group(m, m->first);
-	while (m->blocks) {
-		struct op_counters *c = m->blocks;
-
-		m->blocks = c->next;
-		free(c);
-	}
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 }
@@ -184,67 +175,6 @@ int metrics_each(struct metrics *m,
 	return res;
 }
 
-struct op_counters *metrics_counters_new(struct metrics *m)
-{
-	struct op_counters *c = aligned_alloc(64, (sizeof(*c) + 63) & ~(size_t)63);
-
-	if (!c)
-		return NULL;
-	memset(c, 0, sizeof(*c));
-	LOCK_SCOPE(&m->lock);
-	c->next = m->blocks;
-	m->blocks = c;
-	return c;
-}
-
-static void add_counters(struct op_counters *to, struct op_counters *from, uint32_t op)
-{
-	uint64_t n = atomic_load_explicit(&from->requests[op], memory_order_relaxed);
-	uint64_t bad = atomic_load_explicit(&from->errors[op], memory_order_relaxed);
-
-	atomic_fetch_add_explicit(&to->requests[op], n, memory_order_relaxed);
-	atomic_fetch_add_explicit(&to->errors[op], bad, memory_order_relaxed);
-}
-
-void metrics_counters_end(struct metrics *m, struct op_counters *c)
-{
-	if (!c)
-		return;
-	LOCK_SCOPE(&m->lock);
-	struct op_counters **at = &m->blocks;
-	while (*at && *at != c)
-		at = &(*at)->next;
-	if (*at)
-		*at = c->next;
-	for (uint32_t op = 0; op < GRAFT_OP_COUNT; op++)
-		add_counters(&m->ended, c, op);
-	free(c);
-}
-
-void metrics_ops(struct metrics *m, uint32_t opcode, uint64_t *requests, uint64_t *errors)
-{
-	struct op_counters sum = { 0 };
-
-	LOCK_SCOPE(&m->lock);
-	add_counters(&sum, &m->ended, opcode);
-	for (struct op_counters *c = m->blocks; c; c = c->next)
-		add_counters(&sum, c, opcode);
-	*requests = atomic_load_explicit(&sum.requests[opcode], memory_order_relaxed);
-	*errors = atomic_load_explicit(&sum.errors[opcode], memory_order_relaxed);
-}
-
-static void log_op(struct metrics *m, uint32_t opcode)
-{
-	uint64_t requests, errors;
-	const char *name = op_name(opcode);
-
-	metrics_ops(m, opcode, &requests, &errors);
-	if (requests)
-		log_info("metric", "op.%s.requests = %" PRIu64 " count", name, requests);
-	if (errors)
-		log_info("metric", "op.%s.errors = %" PRIu64 " count", name, errors);
-}
-
 static int log_metric(const char *object, const char *name, const char *unit, uint64_t value, void *arg)
 {
 	(void)arg;
@@ -254,7 +184,5 @@ static int log_metric(const char *object, const char *name, const char *unit, ui
 
 void metrics_log(struct metrics *m)
 {
-	for (uint32_t op = 0; op < GRAFT_OP_COUNT; op++)
-		log_op(m, op);
 	metrics_each(m, log_metric, NULL);
 }

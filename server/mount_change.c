@@ -315,8 +315,8 @@ int mount_table_remove(struct mount_table *t, const char *at, bool strict, struc
 /* Whether the client has let go of what it had of an umounted or replaced mount. */
 static bool let_go(const struct session_mount *sm)
 {
-	return sm && atomic_load_explicit(&sm->fading, memory_order_relaxed) && !session_mount_nodes(sm) &&
-	       !session_mount_handles(sm);
+	return sm && atomic_load_explicit(&sm->fading, memory_order_relaxed) && !session_mount_held(sm, SESSION_NODES) &&
+	       !session_mount_held(sm, SESSION_HANDLES);
 }
 
 /*

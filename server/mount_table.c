@@ -211,7 +211,7 @@ void mount_table_usage(const struct mount *m, uint64_t *nodes, uint64_t *handles
 {
 	*nodes = *handles = 0;
 	for (const struct session_mount *sm = m->sessions; sm; sm = sm->next) {
-		*nodes += session_mount_nodes(sm);
-		*handles += session_mount_handles(sm);
+		*nodes += session_mount_held(sm, SESSION_NODES);
+		*handles += session_mount_held(sm, SESSION_HANDLES);
 	}
 }

@@ -106,3 +106,12 @@ void op_stats_merge(struct op_stats *to, const struct op_stats *from)
 			add(&t->buckets[b], &f->buckets[b]);
 	}
 }
+
+void op_sum_add(struct op_sum *to, const struct op_sum *from)
+{
+	to->count += from->count;
+	to->errors += from->errors;
+	to->total_ns += from->total_ns;
+	for (uint32_t i = 0; i < OP_STATS_BUCKETS; i++)
+		to->buckets[i] += from->buckets[i];
+}

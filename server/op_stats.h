@@ -29,6 +29,7 @@ struct op_sum {
 	uint64_t buckets[OP_STATS_BUCKETS]; /* of this bucket alone, not cumulative */
 };
 void op_stats_read(const struct op_stats *s, uint32_t opcode, struct op_sum *sum);
+void op_sum_add(struct op_sum *to, const struct op_sum *from);
 /* Adds what was counted in from; nobody counts in it any more. */
 void op_stats_merge(struct op_stats *to, const struct op_stats *from);
 /* Upper bound of a bucket in nanoseconds; UINT64_MAX for the last. */

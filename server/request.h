@@ -38,7 +38,6 @@ struct request {
 	struct transport_request *transport; /* NULL: the server's own request, see fuse/internal.h */
 	struct fuse_conn *conn;
 	struct request *next, *prev;  /* in conn's list, protected by conn's lock */
-	struct op_counters *counters; /* of its queue */
 	const struct op_info *op;     /* never NULL once decoded; unknown opcodes have none */
 	bool on_worker;               /* the stretch that runs now may block */
 	uint32_t out_size;            /* bytes of the out struct in the reply */

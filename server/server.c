@@ -2,9 +2,13 @@
 /* What all parts of a running server share: made, started and taken apart in this order. */
 #include "server/server.h"
 
+#include "lib/cleanup.h"
+#include "lib/log.h"
 #include "server/barrier.h"
+#include "server/fuse/opcodes.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* Descriptors kept for what is not a plugin's: the server's own, and one in use by each thread. */
@@ -86,4 +90,35 @@ void server_free(struct server *s)
 	workers_stop(s->workers);
 	strand_fini(&s->serial_plugins);
 	drop(s);
+}
+
+void server_op(struct server *s, uint32_t opcode, struct op_sum *sum)
+{
+	LOCK_SCOPE(&s->mounts.lock);
+	op_stats_read(s->stats, opcode, sum);
+	for (const struct mount *m = s->mounts.first; m; m = m->next) {
+		struct op_sum one;
+
+		op_stats_read(m->stats, opcode, &one);
+		op_sum_add(sum, &one);
+	}
+}
+
+static void log_op(struct server *s, uint32_t opcode)
+{
+	const char *name = op_name(opcode);
+	struct op_sum sum;
+
+	server_op(s, opcode, &sum);
+	if (sum.count)
+		log_info("metric", "op.%s.requests = %" PRIu64 " count", name, sum.count);
+	if (sum.errors)
+		log_info("metric", "op.%s.errors = %" PRIu64 " count", name, sum.errors);
+}
+
+void server_log_counters(struct server *s)
+{
+	for (uint32_t op = 0; op < GRAFT_OP_COUNT; op++)
+		log_op(s, op);
+	metrics_log(s->metrics);
 }

@@ -34,6 +34,10 @@ struct server *server_new(uint32_t threads, uint64_t nofile, struct graft_error 
 int server_mount(struct server *s, const struct mount_config *config, struct graft_error *err);
 /* The threads, then the mounts. 0 or -errno with err. */
 int server_start(struct server *s, struct graft_error *err);
+/* Requests of an opcode (0: unknown ones) so far, of all mounts there ever were and of none. */
+void server_op(struct server *s, uint32_t opcode, struct op_sum *sum);
+/* Logs at info "metric: op.NAME.requests" and ".errors" for each opcode that came, and each counter of the plugins. */
+void server_log_counters(struct server *s);
 /* Ends the mounts, stops and frees; no transport may be alive. NULL is fine. */
 void server_free(struct server *s);
 

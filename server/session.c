@@ -140,24 +140,13 @@ void session_mount_release(struct session_mount *sm)
 	free(sm);
 }
 
-uint64_t session_mount_nodes(const struct session_mount *sm)
+uint64_t session_mount_held(const struct session_mount *sm, enum session_held what)
 {
 	uint64_t given = 0, gone = 0;
 
 	for (uint32_t i = 0; i < SESSION_SHARDS; i++)
-		gone += atomic_load_explicit(&sm->shards[i].forgotten, memory_order_acquire);
+		gone += atomic_load_explicit(&sm->shards[i].gone[what], memory_order_acquire);
 	for (uint32_t i = 0; i < SESSION_SHARDS; i++)
-		given += atomic_load_explicit(&sm->shards[i].nodes, memory_order_relaxed);
-	return given > gone ? given - gone : 0;
-}
-
-uint64_t session_mount_handles(const struct session_mount *sm)
-{
-	uint64_t given = 0, gone = 0;
-
-	for (uint32_t i = 0; i < SESSION_SHARDS; i++)
-		gone += atomic_load_explicit(&sm->shards[i].released, memory_order_acquire);
-	for (uint32_t i = 0; i < SESSION_SHARDS; i++)
-		given += atomic_load_explicit(&sm->shards[i].handles, memory_order_relaxed);
+		given += atomic_load_explicit(&sm->shards[i].given[what], memory_order_relaxed);
 	return given > gone ? given - gone : 0;
 }

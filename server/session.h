@@ -13,15 +13,15 @@ struct session;
 
 #define SESSION_SHARDS 4
 
+enum session_held { SESSION_NODES /* look-ups */, SESSION_HANDLES, SESSION_HELD_COUNT };
+
 /*
- * Counts of what the client holds; each queue writes one of them. What was given and what was let go of stand apart: whoever reads
- * the latter first never sees less held than is. A hostile client can make more let go of than given.
+ * Counts of what the client holds, by enum session_held; each queue writes one of them. What was given and what was let go of stand
+ * apart: whoever reads the latter first never sees less held than is. A hostile client can make more let go of than given.
  */
 struct session_shard {
-	_Alignas(64) _Atomic uint64_t nodes; /* look-ups given */
-	_Atomic uint64_t forgotten;
-	_Atomic uint64_t handles; /* opened */
-	_Atomic uint64_t released;
+	_Alignas(64) _Atomic uint64_t given[SESSION_HELD_COUNT];
+	_Atomic uint64_t gone[SESSION_HELD_COUNT];
 };
 
 /*
@@ -84,28 +84,17 @@ void session_mount_hold(struct session_mount *sm);
 void session_mount_release(struct session_mount *sm);
 
 /* What the client holds; at most too many while other threads count. */
-uint64_t session_mount_nodes(const struct session_mount *sm);
-uint64_t session_mount_handles(const struct session_mount *sm);
+uint64_t session_mount_held(const struct session_mount *sm, enum session_held what);
 
 /* Whoever sees what was let go of sees what was given before: release and acquire. */
-static inline void session_mount_give_node(struct session_mount *sm, uint32_t shard)
+static inline void session_mount_give(struct session_mount *sm, uint32_t shard, enum session_held what)
 {
-	atomic_fetch_add_explicit(&sm->shards[shard % SESSION_SHARDS].nodes, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&sm->shards[shard % SESSION_SHARDS].given[what], 1, memory_order_relaxed);
 }
 
-static inline void session_mount_forget_nodes(struct session_mount *sm, uint32_t shard, uint64_t n)
+static inline void session_mount_take(struct session_mount *sm, uint32_t shard, enum session_held what, uint64_t n)
 {
-	atomic_fetch_add_explicit(&sm->shards[shard % SESSION_SHARDS].forgotten, n, memory_order_release);
-}
-
-static inline void session_mount_give_handle(struct session_mount *sm, uint32_t shard)
-{
-	atomic_fetch_add_explicit(&sm->shards[shard % SESSION_SHARDS].handles, 1, memory_order_relaxed);
-}
-
-static inline void session_mount_release_handle(struct session_mount *sm, uint32_t shard)
-{
-	atomic_fetch_add_explicit(&sm->shards[shard % SESSION_SHARDS].released, 1, memory_order_release);
+	atomic_fetch_add_explicit(&sm->shards[shard % SESSION_SHARDS].gone[what], n, memory_order_release);
 }
 
 #endif

@@ -193,7 +193,7 @@ static int mount_by_helper(const struct fuse_dev_mount *m, struct graft_error *e
 static int identify(struct fuse_dev_mount *m, struct graft_error *err)
 {
 	struct mount_line line;
-	struct place p;
+	struct place p = { 0 };
 	int res = look_at(m->dir, &p);
 
 	if (res)

@@ -10,7 +10,6 @@
 struct conn_queue {
 	struct conn_queue *next;
 	const struct transport_queue *queue;
-	struct op_counters *counters;
 	uint32_t shard;
 };
 
@@ -22,11 +21,6 @@ struct fuse_conn *conn_new(const struct fuse_door *door, struct transport *t)
 
 	if (!c)
 		return NULL;
-	c->elsewhere = metrics_counters_new(door->server->metrics);
-	if (!c->elsewhere) {
-		free(c);
-		return NULL;
-	}
 	c->server = door->server;
 	c->door = door;
 	c->transport = t;
@@ -47,10 +41,8 @@ void conn_free(struct fuse_conn *c)
 		struct conn_queue *q = c->queues;
 
 		c->queues = q->next;
-		metrics_counters_end(c->server->metrics, q->counters);
 		free(q);
 	}
-	metrics_counters_end(c->server->metrics, c->elsewhere);
 	async_list_fini(&c->async);
 	pthread_cond_destroy(&c->idle);
 	pthread_mutex_destroy(&c->lock);
@@ -70,11 +62,6 @@ static struct conn_queue *find_queue(struct fuse_conn *c, const struct transport
 	if (!q)
 		return NULL;
 	q->queue = queue;
-	q->counters = metrics_counters_new(c->server->metrics);
-	if (!q->counters) {
-		free(q);
-		return NULL;
-	}
 	q->shard = atomic_fetch_add_explicit(&c->server->queues, 1, memory_order_relaxed);
 	q->next = c->queues;
 	c->queues = q;
@@ -88,8 +75,6 @@ void conn_attach(struct fuse_conn *c, struct request *r)
 	LOCK_SCOPE(&c->lock);
 	const struct conn_queue *q = find_queue(c, r->transport->queue);
 	r->conn = c;
-	/* Without memory the queue counts with the others, less exactly. */
-	r->counters = q ? q->counters : c->elsewhere;
 	r->shard = q ? q->shard : 0;
 	r->prev = NULL;
 	r->next = c->requests;

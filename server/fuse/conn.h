@@ -15,7 +15,7 @@ struct fuse_door {
 	const uint32_t *keys; /* enum config_flag, by enum config_flag_key */
 };
 
-struct conn_queue; /* a queue's counters */
+struct conn_queue; /* a queue's shard of the counts */
 
 /*
  * Views come and go without waiting for anybody: one is taken away from new requests, and freed by a worker once no request holds
@@ -29,7 +29,6 @@ struct fuse_conn {
 	_Atomic(struct view *) view; /* NULL before INIT and after DESTROY */
 	_Atomic bool retiring;       /* some view waits to be freed */
 	struct async_list async;
-	struct op_counters *elsewhere; /* of what ended on other threads, atomic additions */
 	struct work reap;
 	/* thread of changes, see mount_table.h */
 	struct session *session; /* the present one */

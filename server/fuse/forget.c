@@ -16,8 +16,8 @@ struct batch {
 
 void forget_check(const struct session_mount *sm)
 {
-	if (atomic_load_explicit(&sm->fading, memory_order_relaxed) && !session_mount_nodes(sm) &&
-	    !session_mount_handles(sm))
+	if (atomic_load_explicit(&sm->fading, memory_order_relaxed) && !session_mount_held(sm, SESSION_NODES) &&
+	    !session_mount_held(sm, SESSION_HANDLES))
 		mount_table_sweep(&sm->session->conn->server->mounts);
 }
 
@@ -32,7 +32,7 @@ static struct session_mount *count(const struct request *r, const struct view *v
 
 	if (!sm || !node)
 		return NULL;
-	session_mount_forget_nodes(sm, r->shard, n);
+	session_mount_take(sm, r->shard, SESSION_NODES, n);
 	forget_check(sm);
 	return v->slots[slot].live && node != GRAFT_ROOT_NODE ? sm : NULL;
 }

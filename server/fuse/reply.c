@@ -34,7 +34,7 @@ static int set_entry(struct request *r)
 		return 0;
 	entry->nodeid |= (uint64_t)r->sm->slot << GRAFT_NODE_BITS;
 	entry->attr.ino = router_ino(r->sm, entry->attr.ino);
-	session_mount_give_node(r->sm, r->shard);
+	session_mount_give(r->sm, r->shard, SESSION_NODES);
 	return 0;
 }
 
@@ -64,13 +64,13 @@ static int settle(struct request *r, int res)
 	if (!r->sm)
 		return res;
 	if (flags & OP_RELEASES) {
-		session_mount_release_handle(r->sm, r->shard);
+		session_mount_take(r->sm, r->shard, SESSION_HANDLES, 1);
 		forget_check(r->sm);
 	}
 	if (res)
 		return res;
 	if (flags & OP_OPENS)
-		session_mount_give_handle(r->sm, r->shard);
+		session_mount_give(r->sm, r->shard, SESSION_HANDLES);
 	if (flags & OP_ATTR) {
 		struct fuse_attr_out *attr = (void *)r->out;
 
@@ -167,7 +167,7 @@ static void put_entry(struct stack_call *call, struct session_mount *own, const 
 	if (!call->parent && own) {
 		if (entry.nodeid) {
 			entry.nodeid |= (uint64_t)own->slot << GRAFT_NODE_BITS;
-			session_mount_give_node(own, call->root->shard);
+			session_mount_give(own, call->root->shard, SESSION_NODES);
 		}
 		entry.attr.ino = router_ino(own, entry.attr.ino);
 		dirent.ino = router_ino(own, dirent.ino);

@@ -11,7 +11,11 @@
 #include <errno.h>
 #include <string.h>
 
-#define TIMEOUT_TOLD 60 /* seconds, where notifications reach the client */
+/*
+ * Seconds, where notifications reach the client. Short: a look-up that was under way when the kernel was told brings it old news, and
+ * the kernel takes that for newer.
+ */
+#define TIMEOUT_TOLD 1
 
 int router_find(const struct view *v, uint64_t nodeid, struct router_spot *spot)
 {
@@ -189,7 +193,7 @@ static int release_gone(const struct request *r, const struct view *v)
 
 	if (!(r->op->flags & OP_RELEASES) || !slot)
 		return -ESTALE;
-	session_mount_release_handle(v->slots[slot].sm, r->shard);
+	session_mount_take(v->slots[slot].sm, r->shard, SESSION_HANDLES, 1);
 	forget_check(v->slots[slot].sm);
 	return 0;
 }

@@ -119,8 +119,6 @@ void async_finished(struct async_state *a, int res)
 		sem_post(&r->answered);
 		return;
 	}
-	if (res)
-		atomic_fetch_add_explicit(&r->conn->elsewhere->errors[counter_index(r)], 1, memory_order_relaxed);
 	transport_complete(t, answer(r, res));
 }
 
@@ -170,7 +168,6 @@ static bool serve(void *conn, struct transport_request *t)
 	start(conn, r, t);
 	int res = decode_header(r);
 	async_start(&r->async, &r->conn->async, r->header.unique);
-	op_counter_bump(&r->counters->requests[counter_index(r)]);
 	if (!res)
 		res = handle(r);
 	if (r->async.pinned) {
@@ -180,8 +177,6 @@ static bool serve(void *conn, struct transport_request *t)
 	/* GRAFT_ASYNC without defer, io or cancel before: nobody could complete it. */
 	if (res == GRAFT_ASYNC)
 		res = -EIO;
-	if (res)
-		op_counter_bump(&r->counters->errors[counter_index(r)]);
 	t->used = answer(r, res);
 	return false;
 }

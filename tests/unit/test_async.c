@@ -531,7 +531,7 @@ static void test_full(void **state)
 /* Requests and errors are counted by opcode, inline and on other threads, and stay when the client leaves. */
 static void test_counts(void **state)
 {
-	uint64_t n, errors;
+	struct op_sum sum;
 
 	(void)state;
 	start_stack();
@@ -542,12 +542,12 @@ static void test_counts(void **state)
 	}
 	rig_call(rig, requests[0], 77, NODE, NULL, 0, NULL, 0);
 	fuse_client.disconnect(rig->conn);
-	metrics_ops(rig->server->metrics, FUSE_RMDIR, &n, &errors);
-	assert_int_equal(n, 6);
-	assert_int_equal(errors, 2);
-	metrics_ops(rig->server->metrics, 0, &n, &errors);
-	assert_int_equal(n, 1);
-	assert_int_equal(errors, 1);
+	server_op(rig->server, FUSE_RMDIR, &sum);
+	assert_int_equal(sum.count, 6);
+	assert_int_equal(sum.errors, 2);
+	server_op(rig->server, 0, &sum);
+	assert_int_equal(sum.count, 1);
+	assert_int_equal(sum.errors, 1);
 	rig->conn = fuse_client.connect(&rig->door, &rig->transport);
 }
 

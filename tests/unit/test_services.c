@@ -267,23 +267,20 @@ static void test_services(void **state)
 static void test_metrics(void **state)
 {
 	struct graft_error err = { 0 };
-	struct op_counters *c = metrics_counters_new(server->metrics);
-	uint64_t n, errors;
+	struct op_sum sum;
 
 	(void)state;
 	assert_int_equal(server_mount(server, &config, &err), 0);
-	op_counter_bump(&c->requests[FUSE_READ]);
-	op_counter_bump(&c->requests[FUSE_READ]);
-	op_counter_bump(&c->errors[FUSE_READ]);
-	metrics_log(server->metrics);
+	/* Of a mount, and of none. */
+	op_stats_count(server->mounts.first->stats, 0, FUSE_READ, false, 1);
+	op_stats_count(server->stats, 0, FUSE_READ, true, 1);
+	server_log_counters(server);
 	assert_non_null(strstr(lines, "metric: web.things = 17 count\n"));
 	assert_non_null(strstr(lines, "metric: op.READ.requests = 2 count\n"));
 	assert_non_null(strstr(lines, "metric: op.READ.errors = 1 count\n"));
-	metrics_counters_end(server->metrics, c);
-	metrics_counters_end(server->metrics, NULL);
-	metrics_ops(server->metrics, FUSE_READ, &n, &errors);
-	assert_int_equal(n, 2);
-	assert_int_equal(errors, 1);
+	server_op(server, FUSE_READ, &sum);
+	assert_int_equal(sum.count, 2);
+	assert_int_equal(sum.errors, 1);
 	metrics_remove(server->metrics, slot_one);
 	lines[0] = 0;
 	metrics_log(server->metrics);
