@@ -6,6 +6,7 @@
 #include "node.h"
 #include "node_table.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #define TABLES_MAX    256       /* sessions on one instance */
@@ -37,6 +38,11 @@ struct fd_budget {
 	struct member tables[TABLES_MAX];
 };
 
+static size_t owners_size(const struct fd_budget *b)
+{
+	return (b->nowners + (size_t)1) * sizeof(*b->owners);
+}
+
 struct fd_budget *fd_budget_new(void)
 {
 	struct fd_budget *b = calloc(1, sizeof(*b));
@@ -47,9 +53,9 @@ struct fd_budget *fd_budget_new(void)
 	b->nowners = OWNERS_MAX;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < OWNERS_MAX)
 		b->nowners = (uint32_t)limit.rlim_max;
-	/* Touched only as far as descriptors go. */
-	b->owners = calloc(b->nowners + 1, sizeof(*b->owners));
-	if (!b->owners) {
+	/* Touched only as far as descriptors go; a heap would touch all of it. */
+	b->owners = mmap(NULL, owners_size(b), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (b->owners == MAP_FAILED) {
 		free(b);
 		return NULL;
 	}
@@ -64,7 +70,7 @@ void fd_budget_free(struct fd_budget *b)
 		return;
 	pthread_mutex_destroy(&b->lock);
 	pthread_cond_destroy(&b->left);
-	free(b->owners);
+	munmap(b->owners, owners_size(b));
 	free(b);
 }
 

@@ -35,16 +35,18 @@ int slab_init(struct slab *s, size_t item_size, uint32_t max)
 	s->max = max;
 	s->partial = s->empty = s->spare = SLAB_NONE;
 	s->reserved = (nchunks * SLAB_CHUNK * item_size + page - 1) / page * page;
-	s->chunks = calloc(nchunks, sizeof(*s->chunks));
-	if (!s->chunks)
-		return -ENOMEM;
-	/* Not accessible, so not accounted: only address space. */
-	s->base = mmap(NULL, s->reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (s->base == MAP_FAILED) {
-		free(s->chunks);
+	/* Items are not accessible yet, so not accounted: only address space. The table of chunks stands before them, as one mapping
+	 * with the items in use; a heap would fill it with zeros, most of them never looked at. */
+	size_t table = (nchunks * sizeof(*s->chunks) + page - 1) / page * page;
+	char *all = mmap(NULL, table + s->reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (all == MAP_FAILED || mprotect(all, table, PROT_READ | PROT_WRITE)) {
+		if (all != MAP_FAILED)
+			munmap(all, table + s->reserved);
 		memset(s, 0, sizeof(*s));
 		return -ENOMEM;
 	}
+	s->chunks = (void *)all;
+	s->base = all + table;
 	pthread_mutex_init(&s->lock, NULL);
 	return 0;
 }
@@ -53,8 +55,7 @@ void slab_fini(struct slab *s)
 {
 	if (!s->base)
 		return;
-	munmap(s->base, s->reserved);
-	free(s->chunks);
+	munmap(s->chunks, s->reserved + (size_t)(s->base - (char *)s->chunks));
 	pthread_mutex_destroy(&s->lock);
 	memset(s, 0, sizeof(*s));
 }

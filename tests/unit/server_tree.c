@@ -21,6 +21,7 @@
 
 struct graft_inst {
 	struct tree *t;
+	const struct graft_host *host;
 };
 
 /* What a session holds. */
@@ -131,12 +132,18 @@ static struct graft_req *take_waiting(struct tree *t, const struct graft_req *re
 	return NULL;
 }
 
+static const struct graft_host *host_of(struct tree *t)
+{
+	LOCK_SCOPE(&t->lock);
+	return t->host;
+}
+
 void tree_release(struct tree *t, int res)
 {
 	struct graft_req *req;
 
 	while ((req = take_waiting(t, NULL)))
-		t->host->complete(req, res);
+		host_of(t)->complete(req, res);
 }
 
 static void cancel(struct graft_inst *inst, struct graft_req *req)
@@ -145,14 +152,15 @@ static void cancel(struct graft_inst *inst, struct graft_req *req)
 
 	atomic_fetch_add(&t->cancels, 1);
 	if (atomic_load(&t->wait) != TREE_WAIT_STUBBORN && take_waiting(t, req))
-		t->host->complete(req, -EINTR);
+		inst->host->complete(req, -EINTR);
 }
 
-static int wait_for_release(struct tree *t, struct graft_req *req)
+static int wait_for_release(struct graft_inst *inst, struct graft_req *req)
 {
+	struct tree *t = inst->t;
 	bool listed = false;
 
-	t->host->cancel(req, cancel);
+	inst->host->cancel(req, cancel);
 	pthread_mutex_lock(&t->lock);
 	for (int i = 0; i < TREE_WAITING && !listed; i++) {
 		listed = !t->waiting[i];
@@ -320,7 +328,7 @@ static int op_read(struct graft_inst *inst, struct graft_req *req)
 	const struct fuse_read_in *in = req->in;
 
 	if (atomic_load(&t->wait) != TREE_WAIT_NOT)
-		return wait_for_release(t, req);
+		return wait_for_release(inst, req);
 	LOCK_SCOPE(&t->lock);
 	uint32_t i = held_node(req->state, req->node);
 	const char *text = i ? t->nodes[i].text : NULL;
@@ -330,7 +338,7 @@ static int op_read(struct graft_inst *inst, struct graft_req *req)
 	if (in->offset >= len)
 		return 0;
 	len -= in->offset;
-	return t->host->put(req, text + in->offset, len < in->size ? len : in->size);
+	return inst->host->put(req, text + in->offset, len < in->size ? len : in->size);
 }
 
 /* lock held. The entry at a position: ".", "..", then the children by number. 0 behind the last. */
@@ -370,7 +378,7 @@ static int op_readdir(struct graft_inst *inst, struct graft_req *req)
 		if (plus && at >= 2)
 			give_entry(req->state, i, &e.entry_out);
 		uint64_t id = e.entry_out.nodeid;
-		int res = t->host->dirent(req, &e, name);
+		int res = inst->host->dirent(req, &e, name);
 		if (res != GRAFT_DIRENT_OK && id)
 			take_back(req->state, id, 1);
 		if (res == GRAFT_DIRENT_FULL)
@@ -505,6 +513,7 @@ static int create(const struct graft_host *host, struct graft_slot *slot, const 
 {
 	struct tree *t;
 
+	(void)slot;
 	memcpy(&t, settings, sizeof(t));
 	if (t->create_error)
 		return (host->fail)(err, -t->create_error, "a tree that does not grow");
@@ -512,15 +521,17 @@ static int create(const struct graft_host *host, struct graft_slot *slot, const 
 	if (!*inst)
 		return (host->fail)(err, ENOMEM, "no memory");
 	(*inst)->t = t;
+	(*inst)->host = host;
+	pthread_mutex_lock(&t->lock);
 	t->host = host;
-	t->slot = slot;
+	pthread_mutex_unlock(&t->lock);
 	atomic_fetch_add(&t->creates, 1);
 	return 0;
 }
 
 static int start(struct graft_inst *inst, struct graft_error *err)
 {
-	return inst->t->start_error ? (inst->t->host->fail)(err, -inst->t->start_error, "a tree that does not start") : 0;
+	return inst->t->start_error ? (inst->host->fail)(err, -inst->t->start_error, "a tree that does not start") : 0;
 }
 
 static void features(struct graft_inst *inst, struct graft_features *f)

@@ -37,9 +37,8 @@ struct tree {
 	uint64_t ino;                                 /* added to the number of a node for its inode number */
 	bool negative;                                /* a missing name is an entry without a node, to be kept */
 	_Atomic enum tree_wait wait;
-	const struct graft_host *host;
-	struct graft_slot *slot;
 	/* protected by lock */
+	const struct graft_host *host;
 	struct tree_node nodes[TREE_NODES]; /* 1 is the root */
 	struct graft_req *waiting[TREE_WAITING];
 	/* seen */

@@ -90,6 +90,8 @@ static int write_ini(const struct daemon *d)
 	fprintf(f, "[server]\nsandbox = none\nseccomp = none\n");
 	if (c->rlimit_nofile)
 		fprintf(f, "rlimit-nofile = %llu\n", (unsigned long long)c->rlimit_nofile);
+	if (c->server_keys)
+		fprintf(f, "%s\n", c->server_keys);
 	fprintf(f, "[transport vhost-user]\n");
 	if (c->listen_fd)
 		fprintf(f, "fd = 3\n");
