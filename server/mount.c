@@ -10,6 +10,7 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -230,9 +231,11 @@ static void mount_free(struct mount *m)
 	free(m);
 }
 
+/* What a mount had is spread over the heap: without this the process would keep it for a next one that may never come. */
 static void end_run(struct work *w)
 {
 	mount_free((struct mount *)((char *)w - offsetof(struct mount, end)));
+	malloc_trim(0);
 }
 
 void mount_hold(struct mount *m)
