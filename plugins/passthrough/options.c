@@ -12,6 +12,7 @@
 static const char *const caches[] = {"auto", "always", "metadata", "never", NULL};
 static const char *const handles[] = {"never", "prefer", "mandatory", NULL};
 static const char *const modes[] = {"never", "auto", "always", NULL};
+static const char *const killpriv[] = {"false", "true", "auto", NULL}; /* enum pt_killpriv */
 
 const struct graft_opt pt_options[] = {
 	{.key = "source", .help = "directory of this host to serve", .type = GRAFT_OPT_PATH, AT(source)},
@@ -67,7 +68,12 @@ const struct graft_opt pt_options[] = {
 	BOOL("readonly", "false", "refuse everything that changes the share", readonly),
 	BOOL("xattr", "false", "extended attributes; also on with posix-acl or security-label", xattr),
 	BOOL("writeback", "false", "let the guest gather writes in its cache", writeback),
-	BOOL("killpriv-v2", "false", "clear setuid and setgid bits here when a file is written", killpriv_v2),
+	{.key = "killpriv-v2",
+	 .dflt = "auto",
+	 .help = "clear setuid and setgid bits here when a file is written; auto: not on network file systems",
+	 .type = GRAFT_OPT_ENUM,
+	 AT(killpriv_v2),
+	 .choices = killpriv},
 	BOOL("direct-io", "false", "pass O_DIRECT on to the host", direct_io),
 	BOOL("allow-mmap", "false", "shared mappings of files that bypass the guest's cache", allow_mmap),
 	BOOL("readdirplus", "true", "list directories with attributes", readdirplus),

@@ -249,7 +249,7 @@ static void pt_features(struct graft_inst *inst, struct graft_features *f)
 		f->need |= FUSE_SECURITY_CTX;
 	if (set->writeback)
 		want |= FUSE_WRITEBACK_CACHE;
-	if (set->killpriv_v2)
+	if (set->killpriv_v2 == PT_KILLPRIV_TRUE || (set->killpriv_v2 == PT_KILLPRIV_AUTO && !inst->blocking))
 		want |= FUSE_HANDLE_KILLPRIV_V2;
 	if (set->readdirplus && set->cache != PT_CACHE_NEVER)
 		want |= PLUS_FLAGS;

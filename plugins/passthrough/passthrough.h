@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+enum pt_killpriv { PT_KILLPRIV_FALSE, PT_KILLPRIV_TRUE, PT_KILLPRIV_AUTO };
 enum pt_cache { PT_CACHE_AUTO, PT_CACHE_ALWAYS, PT_CACHE_METADATA, PT_CACHE_NEVER };
 enum pt_handles { PT_HANDLES_NEVER, PT_HANDLES_PREFER, PT_HANDLES_MANDATORY };
 enum pt_mode { PT_NEVER, PT_AUTO, PT_ALWAYS }; /* posix-acl, security-label */
@@ -24,7 +25,8 @@ struct pt_settings {
 	uint64_t attr_timeout;      /* ns; UINT64_MAX: by cache mode */
 	uint64_t negative_timeout;  /* ns; 0: failed look-ups are not cached */
 	uint64_t max_nodes;         /* bound of the node table of each session */
-	bool readonly, xattr, writeback, killpriv_v2, direct_io, allow_mmap, readdirplus, submounts, locks;
+	uint32_t killpriv_v2; /* enum pt_killpriv */
+	bool readonly, xattr, writeback, direct_io, allow_mmap, readdirplus, submounts, locks;
 	bool preserve_noatime;
 };
 

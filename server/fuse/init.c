@@ -30,7 +30,8 @@ static const struct flag_row table[] = {
 	{ FLAG(ASYNC_READ), ALWAYS },
 	{ FLAG(POSIX_LOCKS), KEY, CONFIG_KEY_LOCKS },
 	{ FLAG(FILE_OPS), NEVER },
-	{ FLAG(ATOMIC_O_TRUNC), ALWAYS },
+	/* The client would send O_TRUNC before it knows whether the open may be: ETXTBSY would come after the file is empty. */
+	{ FLAG(ATOMIC_O_TRUNC), NEVER },
 	{ FLAG(EXPORT_SUPPORT), NEVER },
 	{ FLAG(BIG_WRITES), ALWAYS },
 	{ FLAG(DONT_MASK), KEY, CONFIG_KEY_POSIX_ACL },

@@ -29,6 +29,7 @@ int fixture_new(void **state)
 		.source = f->dir,
 		.cache = PT_CACHE_AUTO,
 		.file_handles = PT_HANDLES_PREFER,
+		.killpriv_v2 = PT_KILLPRIV_AUTO,
 		.entry_timeout = UINT64_MAX,
 		.attr_timeout = UINT64_MAX,
 		.max_nodes = 1 << 20,

@@ -121,17 +121,19 @@ static void test_features(void **state)
 	struct fixture *f = *state;
 	struct graft_features feat = features(f);
 
-	/* Everything is possible, the default wants the base only. */
+	/* Everything is possible, the default wants little. */
 	assert_int_equal(feat.can & (acl | plus | locks | FUSE_SECURITY_CTX | FUSE_WRITEBACK_CACHE),
 			 acl | plus | locks | FUSE_SECURITY_CTX | FUSE_WRITEBACK_CACHE);
 	assert_int_equal(feat.want & (acl | locks | FUSE_SECURITY_CTX | FUSE_WRITEBACK_CACHE | FUSE_HANDLE_KILLPRIV_V2 |
-				      FUSE_DIRECT_IO_ALLOW_MMAP | FUSE_CACHE_SYMLINKS), 0);
+				      FUSE_DIRECT_IO_ALLOW_MMAP | FUSE_CACHE_SYMLINKS), FUSE_HANDLE_KILLPRIV_V2);
 	assert_int_equal(feat.want & (plus | FUSE_SUBMOUNTS), plus | FUSE_SUBMOUNTS);
 	assert_true(feat.want & FUSE_ASYNC_READ);
 	assert_int_equal(feat.need, 0);
 	assert_int_equal(feat.can & (FUSE_NO_OPEN_SUPPORT | FUSE_EXPORT_SUPPORT | FUSE_PASSTHROUGH), 0);
 
 	f->set.posix_acl = PT_AUTO;
+	f->set.killpriv_v2 = PT_KILLPRIV_FALSE;
+	assert_int_equal(features(f).want & FUSE_HANDLE_KILLPRIV_V2, 0);
 	f->set.security_label = PT_ALWAYS;
 	f->set.cache = PT_CACHE_NEVER;
 	f->set.submounts = false;
@@ -142,7 +144,8 @@ static void test_features(void **state)
 	f->set.posix_acl = PT_ALWAYS;
 	f->set.security_label = PT_NEVER;
 	f->set.cache = PT_CACHE_ALWAYS;
-	f->set.locks = f->set.writeback = f->set.killpriv_v2 = f->set.allow_mmap = true;
+	f->set.locks = f->set.writeback = f->set.allow_mmap = true;
+	f->set.killpriv_v2 = PT_KILLPRIV_TRUE;
 	f->set.readdirplus = false;
 	feat = features(f);
 	assert_int_equal(feat.need, acl);

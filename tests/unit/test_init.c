@@ -16,9 +16,9 @@
 #include <cmocka.h>
 
 #define ALL UINT64_MAX
-/* What virtiofsd 1.14 answers a client that offers everything, but for SUBMOUNTS, which is a key here. */
+/* What virtiofsd 1.14 answers a client that offers everything, but for SUBMOUNTS, which is a key here, and ATOMIC_O_TRUNC (init.c). */
 #define ALWAYS_SET                                                                                                     \
-	(FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_HAS_IOCTL_DIR | FUSE_AUTO_INVAL_DATA |         \
+	(FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_HAS_IOCTL_DIR | FUSE_AUTO_INVAL_DATA |         \
 	 FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_CREATE_SUPP_GROUP |             \
 	 FUSE_ALLOW_IDMAP)
 #define ACL (FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SETXATTR_EXT)
@@ -49,7 +49,8 @@ static const struct expectation table[] = {
 	{ ALL, ALL, FUSE_HANDLE_KILLPRIV_V2 | FUSE_SECURITY_CTX, 0, -1, 0, 0,
 	  ALWAYS_SET | FUSE_HANDLE_KILLPRIV_V2 | FUSE_SECURITY_CTX, NULL },
 	/* Flags that are never negotiated, whoever wants them. */
-	{ ALL, ALL, FUSE_EXPORT_SUPPORT | FUSE_NO_OPEN_SUPPORT | FUSE_PASSTHROUGH | FUSE_HANDLE_KILLPRIV, 0, -1, 0, 0,
+	{ ALL, ALL, FUSE_EXPORT_SUPPORT | FUSE_NO_OPEN_SUPPORT | FUSE_PASSTHROUGH | FUSE_HANDLE_KILLPRIV | FUSE_ATOMIC_O_TRUNC, 0,
+	  -1, 0, 0,
 	  ALWAYS_SET, NULL },
 	/* never. */
 	{ ALL, ALL, FUSE_WRITEBACK_CACHE, 0, CONFIG_KEY_WRITEBACK, CONFIG_FLAG_NEVER, 0, ALWAYS_SET, NULL },

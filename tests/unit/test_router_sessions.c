@@ -194,12 +194,13 @@ static void test_flag_that_is_missing(void **state)
 	tree_check_empty(&w->t[1]);
 	assert_int_equal(rig_count_mounts(w->rig), 1);
 	/* And one that the session has, but the mount cannot serve. */
-	world_tree(w, 2, "")->cannot = FUSE_ATOMIC_O_TRUNC;
+	world_tree(w, 2, "")->cannot = FUSE_WRITEBACK_CACHE;
+	w->rig->keys[CONFIG_KEY_WRITEBACK] = CONFIG_FLAG_ALWAYS;
 	err = (struct graft_error){ 0 };
-	assert_true(rig_init(w->rig, FUSE_ATOMIC_O_TRUNC) == 0);
+	assert_true(rig_init(w->rig, FUSE_WRITEBACK_CACHE) == 0);
 	res = rig_mount(w->rig, "/m", &w->t[2], &err);
 	assert_true(res < 0);
-	assert_non_null(strstr(err.text, "ATOMIC_O_TRUNC"));
+	assert_non_null(strstr(err.text, "WRITEBACK_CACHE"));
 	tree_check_empty(&w->t[2]);
 }
 
