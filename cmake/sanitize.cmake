@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sanitizers by preset: -DGRAFT_SANITIZE=address,undefined or thread.
 if(GRAFT_SANITIZE)
+	add_compile_definitions(GRAFT_SANITIZED)
 	add_compile_options(-fsanitize=${GRAFT_SANITIZE} -fno-sanitize-recover=all -g)
 	add_link_options(-fsanitize=${GRAFT_SANITIZE})
 	# clang links sanitizer runtimes into programs only, so a plugin has undefined symbols by design.

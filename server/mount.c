@@ -2,6 +2,7 @@
 /* A mount: life of its members and the table of routes through them. */
 #include "server/mount.h"
 
+#include "lib/heap.h"
 #include "server/fuse/opcodes.h"
 #include "server/host.h"
 #include "server/metrics.h"
@@ -10,7 +11,6 @@
 #include "server/server.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -235,7 +235,7 @@ static void mount_free(struct mount *m)
 static void end_run(struct work *w)
 {
 	mount_free((struct mount *)((char *)w - offsetof(struct mount, end)));
-	malloc_trim(0);
+	heap_trim();
 }
 
 void mount_hold(struct mount *m)
