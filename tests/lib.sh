@@ -44,11 +44,15 @@ skip() {
 # Words that no daemon says in a run that went well.
 bad_words='AddressSanitizer|ThreadSanitizer|LeakSanitizer|runtime error:|[Aa]ssertion|graftfsd: error|stack smashing|double free'
 
+# let_go: before the daemon is stopped, ends what it may be waiting for. For those that have such a thing.
+let_go() { :; }
+
 # On every way out: the daemon is stopped, its log read, the folder removed.
 finish() {
 	local status=$?
 	trap - EXIT
 	[ -z "$runner" ] || { kill -TERM "$runner" && wait "$runner"; } 2>/dev/null || true
+	let_go
 	[ -z "$daemon" ] || stop_daemon || status=1
 	look_after || status=1
 	[ $status = 0 ] || [ $status = 77 ] || [ ! -s "$log" ] || { echo "--- the daemon's log:" && tail -n 60 "$log"; }

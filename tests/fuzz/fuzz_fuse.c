@@ -191,6 +191,7 @@ static void set_up(void)
 	static const struct mount_config mounts[] = {
 		{ .name = "web", .at = "/", .members = members, .nmembers = 2 },
 		{ .name = "app", .at = "/app", .members = members + 1, .nmembers = 1 },
+		{ .name = "deep", .at = "/app/on-the-way/deep", .members = members + 1, .nmembers = 1 },
 	};
 	struct graft_error err = { 0 };
 
@@ -200,9 +201,11 @@ static void set_up(void)
 	door.server = server_new(2, 1024, &err);
 	door.keys = keys;
 	if (!door.server || server_mount(door.server, &mounts[0], &err) ||
-	    server_mount(door.server, &mounts[1], &err) || server_start(door.server, &err))
+	    server_mount(door.server, &mounts[1], &err) || server_mount(door.server, &mounts[2], &err) ||
+	    server_start(door.server, &err))
 		abort();
-	door.server->mounts.want = UINT64_MAX;
+	for (struct mount *m = door.server->mounts.first; m; m = m->next)
+		m->want = UINT64_MAX;
 	priv = aligned_alloc(64, (fuse_client.request_size + 63) & ~(size_t)63);
 	fuse_client.request_init(priv);
 }

@@ -37,11 +37,15 @@ mountinfo_clean() {
 	[ -z "$new" ] || { echo "$new" && return 1; }
 }
 
-look_after() {
+# A daemon whose request another one holds cannot even be killed.
+let_go() {
 	local pid
 	for pid in "${others[@]}"; do
 		! kill -KILL "$pid" 2>/dev/null || wait "$pid" 2>/dev/null || true
 	done
+}
+
+look_after() {
 	mountinfo_clean || {
 		echo "FAILED: mounts were left behind"
 		awk -v below="$work/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | tac | xargs -r -n 1 umount -l
