@@ -16,8 +16,8 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-#define AUTO_THREADS_MIN 4
-#define AUTO_THREADS_MAX 16
+#define AUTO_THREADS_MIN 5
+#define AUTO_THREADS_MAX 17
 #define GRACE_MS 3000 /* from stop on, for the kernel to write back and let go; then requests still unread are left */
 #define DRAIN_MS 100  /* between two calls of client->cancel while requests are in flight */
 
@@ -240,12 +240,12 @@ static void undo_start(struct fuse_dev *d)
 	fuse_dev_mount_detach(&d->mount, false);
 }
 
-/* Twice the processors: with fewer readers the kernel finds none that slept on the caller's processor, and waking another one's takes
+/* Twice the processors and one: with fewer readers the kernel finds none that slept on the caller's processor, and waking another one's takes
  * longer than the request (docs/benchmarks.md). */
 static uint32_t auto_threads(void)
 {
 	cpu_set_t set;
-	int n = 2 * (sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 2);
+	int n = 2 * (sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 2) + 1;
 
 	if (n < AUTO_THREADS_MIN)
 		return AUTO_THREADS_MIN;
