@@ -28,7 +28,5 @@ int mounts_table_print(const json_t *mounts)
 		table_number(t, ctl_number(mount, "requests"));
 		table_number(t, ctl_number(mount, "errors"));
 	}
-	int res = table_print(t, NULL, stdout);
-	table_free(t);
-	return res == 0 ? CTL_DONE : ctl_fail(CTL_FAILED, "out of memory");
+	return table_finish(t);
 }

@@ -20,14 +20,6 @@ static const struct table_column key_columns[] = {
 	{ "HELP", false },
 };
 
-/* Takes t. */
-static int print(struct table *t)
-{
-	int res = table_print(t, NULL, stdout);
-	table_free(t);
-	return res == 0 ? CTL_DONE : ctl_fail(CTL_FAILED, "out of memory");
-}
-
 static int print_list(const json_t *plugins)
 {
 	struct table *t = table_new(list_columns, sizeof(list_columns) / sizeof(list_columns[0]));
@@ -41,7 +33,7 @@ static int print_list(const json_t *plugins)
 		table_text(t, ctl_text(plugin, "version"));
 		table_text(t, ctl_text(plugin, "summary"));
 	}
-	return print(t);
+	return table_finish(t);
 }
 
 /* An enum's type is what may stand there. */
@@ -74,7 +66,7 @@ static int print_keys(const json_t *plugin)
 		table_text(t, *fallback ? fallback : required ? "(required)" : "-");
 		table_text(t, ctl_text(option, "help"));
 	}
-	return print(t);
+	return table_finish(t);
 }
 
 static json_t *find_plugin(const json_t *plugins, const char *name)

@@ -125,9 +125,7 @@ static int put_transports(const json_t *transports)
 		table_number(t, ctl_number(transport, "clients"));
 		table_number(t, ctl_number(transport, "queues"));
 	}
-	int res = table_print(t, NULL, stdout);
-	table_free(t);
-	return res == 0 ? CTL_DONE : ctl_fail(CTL_FAILED, "out of memory");
+	return table_finish(t);
 }
 
 static void put_info(const json_t *info)

@@ -2,6 +2,7 @@
 /* A table for people: cells are escaped, columns as wide as they need. */
 #include "ctl/table.h"
 
+#include "ctl/command.h"
 #include "ctl/text.h"
 #include "lib/cleanup.h"
 
@@ -158,4 +159,11 @@ int table_print(const struct table *t, const struct table_window *window, FILE *
 		end_line(&l);
 	}
 	return 0;
+}
+
+int table_finish(struct table *t)
+{
+	int res = table_print(t, NULL, stdout);
+	table_free(t);
+	return res == 0 ? CTL_DONE : ctl_fail(CTL_FAILED, "out of memory");
 }

@@ -35,4 +35,7 @@ struct table_window {
 /* 0 or -ENOMEM, with nothing printed. Whether the writes succeeded is the caller's to ask. */
 int table_print(const struct table *t, const struct table_window *window, FILE *to);
 
+/* The end of a table: printed on stdout and freed. An exit status. */
+int table_finish(struct table *t);
+
 #endif

@@ -2,12 +2,13 @@
 /* The terminal while a live table is shown. */
 #include "ctl/terminal.h"
 
+#include "lib/clock.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SECOND_SCREEN "\x1b[?1049h\x1b[?25l"
@@ -108,9 +109,7 @@ void terminal_size(const struct terminal *t, size_t *columns, size_t *rows)
 
 uint64_t terminal_now(void)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* A key that ends the table was read, or there will be no more keys. */

@@ -5,11 +5,11 @@
 #include "ctl/stats_table.h"
 #include "ctl/terminal.h"
 #include "ctl/text.h"
+#include "lib/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define HOME "\x1b[H"
 #define LINE_END "\x1b[K\n" /* clears what an earlier, longer line left */
@@ -27,9 +27,7 @@ struct watch {
 
 static const char *now_text(char to[TEXT_TIME_MAX])
 {
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return text_date(to, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+	return text_date(to, clock_ns(CLOCK_REALTIME));
 }
 
 static int no_memory(struct watch *w)

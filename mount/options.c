@@ -42,7 +42,7 @@ static const struct {
 /* Beginnings of words that are for others. */
 static const char *const passed_over[] = { "x-", "X-", "user=", "comment=" };
 
-/* Words that are asked for now and then and cannot be had. */
+/* Words that people may ask for and that cannot be had. */
 static const struct {
 	const char *word, *why;
 } refused[] = {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sources of the configuration, the plugin loader and the command line, for graft_server and the tests.
 set(GRAFT_CONFIG_SOURCES
+	${CMAKE_SOURCE_DIR}/server/build_tree.c
 	${CMAKE_SOURCE_DIR}/server/cli.c
 	${CMAKE_SOURCE_DIR}/server/config.c
 	${CMAKE_SOURCE_DIR}/server/config_build.c

@@ -3,6 +3,7 @@
 #include "server/config_internal.h"
 
 #include "lib/cleanup.h"
+#include "server/build_tree.h"
 
 #include <limits.h>
 #include <string.h>
@@ -232,18 +233,8 @@ static int check_sections(const struct ini_file *file, struct graft_error *err)
 /* Folder of the plugins of the build tree that this program lies in; NULL if it was installed elsewhere. */
 static char *build_tree_plugins(void)
 {
-	char exe[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	if (len <= 0)
-		return NULL;
-	exe[len] = '\0';
-	char *slash = strrchr(exe, '/');
-	auto_free char *dir = NULL;
-	if (!slash || asprintf(&dir, "%.*s/../lib/graftfs/plugins", (int)(slash - exe), exe) < 0) {
-		dir = NULL;
-		return NULL;
-	}
-	return realpath(dir, NULL);
+	char path[BUILD_TREE_PATH_MAX];
+	return build_tree_path("plugins", path) ? realpath(path, NULL) : NULL;
 }
 
 static int make_registry(const struct server_config *server, struct plugin_registry **registry, struct graft_error *err)

@@ -3,36 +3,20 @@
 #include "server/control_loader.h"
 
 #include "lib/cleanup.h"
+#include "server/build_tree.h"
 
 #include <dlfcn.h>
-#include <limits.h>
 #include <string.h>
 
 #define MODULE_NAME "control.so"
 #define INSTALLED GRAFT_MODULE_DIR "/" MODULE_NAME
 
-/* The build tree's, beside the folder of this program. False where the program's own path cannot be told. */
-static bool build_tree_path(char path[PATH_MAX + 64])
+static int find(char path[BUILD_TREE_PATH_MAX], struct graft_error *err)
 {
-	char exe[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-
-	if (len <= 0)
-		return false;
-	exe[len] = '\0';
-	char *slash = strrchr(exe, '/');
-	if (!slash)
-		return false;
-	snprintf(path, PATH_MAX + 64, "%.*s/../lib/graftfs/" MODULE_NAME, (int)(slash - exe), exe);
-	return true;
-}
-
-static int find(char path[PATH_MAX + 64], struct graft_error *err)
-{
-	char own[PATH_MAX + 64] = "";
+	char own[BUILD_TREE_PATH_MAX] = "";
 
 	/* A file that is there and cannot be opened is dlopen's to complain about. */
-	if (build_tree_path(own) && access(own, F_OK) == 0)
+	if (build_tree_path(MODULE_NAME, own) && access(own, F_OK) == 0)
 		strcpy(path, own);
 	else if (access(INSTALLED, F_OK) == 0)
 		strcpy(path, INSTALLED);
@@ -56,7 +40,7 @@ static int check(const struct control_module *module, const char *path, struct g
 
 int control_library_open(struct control_library *l, struct graft_error *err)
 {
-	char path[PATH_MAX + 64];
+	char path[BUILD_TREE_PATH_MAX];
 
 	*l = (struct control_library){ 0 };
 	int res = find(path, err);

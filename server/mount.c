@@ -2,6 +2,7 @@
 /* A mount: life of its members and the table of routes through them. */
 #include "server/mount.h"
 
+#include "lib/clock.h"
 #include "lib/heap.h"
 #include "server/fuse/opcodes.h"
 #include "server/host.h"
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <time.h>
 
 int mount_plugin_error(struct graft_error *err, int res, const char *what, const char *name)
 {
@@ -135,10 +135,7 @@ static void choose_strand(struct mount *m)
 /* What listings show, and where its requests are counted. */
 static int describe(struct mount *m, const struct mount_config *config, struct graft_error *err)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	m->since = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	m->since = clock_ns(CLOCK_REALTIME);
 	m->stats = op_stats_new();
 	if (config->options)
 		m->keys = config_mount_keys(config, &m->nkeys);

@@ -312,13 +312,6 @@ int mount_table_remove(struct mount_table *t, const char *at, bool strict, struc
 	return 0;
 }
 
-/* Whether the client has let go of what it had of an umounted or replaced mount. */
-static bool let_go(const struct session_mount *sm)
-{
-	return sm && atomic_load_explicit(&sm->fading, memory_order_relaxed) && !session_mount_held(sm, SESSION_NODES) &&
-	       !session_mount_held(sm, SESSION_HANDLES);
-}
-
 /*
  * In two steps for a mount that was replaced: first nobody gets in any more; and when nobody is inside, who could give out another
  * node of it, and none was given out meanwhile, the slot is free.
@@ -327,13 +320,13 @@ static bool sweep_slot(struct mount_table *t, struct session_slot *slot)
 {
 	struct session_mount *sm = slot->sm;
 
-	if (!let_go(sm))
+	if (!sm || !session_mount_let_go(sm))
 		return false;
 	if (slot->live) {
 		slot->live = false;
 		return true;
 	}
-	if (!atomic_load_explicit(&sm->closed, memory_order_acquire) || !let_go(sm))
+	if (!atomic_load_explicit(&sm->closed, memory_order_acquire) || !session_mount_let_go(sm))
 		return false;
 	t->holders[sm->slot]--;
 	*slot = (struct session_slot){ 0 };

@@ -2,18 +2,11 @@
 /* The tree of mount points. */
 #include "server/namespace.h"
 
+#include "lib/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 void place_list_hold(struct place_list *l)
 {
@@ -104,7 +97,7 @@ static struct place_list *list_new(const struct place *p, const struct place *bu
 
 int namespace_init(struct namespace *ns)
 {
-	*ns = (struct namespace){ .root = { .id = PLACE_ROOT_ID, .since = now_ns() }, .last_id = PLACE_ROOT_ID };
+	*ns = (struct namespace){ .root = { .id = PLACE_ROOT_ID, .since = clock_ns(CLOCK_REALTIME) }, .last_id = PLACE_ROOT_ID };
 	ns->root.name = strdup("");
 	ns->root.list = list_new(&ns->root, NULL);
 	if (ns->root.name && ns->root.list)
@@ -230,7 +223,7 @@ static struct place *place_new(struct namespace *ns, struct place *parent, const
 		return NULL;
 	p->id = ++ns->last_id;
 	p->parent = parent;
-	p->since = now_ns();
+	p->since = clock_ns(CLOCK_REALTIME);
 	p->name = strndup(name, len);
 	if (p->name)
 		p->list = list_new(p, NULL);

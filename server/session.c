@@ -150,3 +150,9 @@ uint64_t session_mount_held(const struct session_mount *sm, enum session_held wh
 		given += atomic_load_explicit(&sm->shards[i].given[what], memory_order_relaxed);
 	return given > gone ? given - gone : 0;
 }
+
+bool session_mount_let_go(const struct session_mount *sm)
+{
+	return atomic_load_explicit(&sm->fading, memory_order_relaxed) && !session_mount_held(sm, SESSION_NODES) &&
+	       !session_mount_held(sm, SESSION_HANDLES);
+}

@@ -85,6 +85,8 @@ void session_mount_release(struct session_mount *sm);
 
 /* What the client holds; at most too many while other threads count. */
 uint64_t session_mount_held(const struct session_mount *sm, enum session_held what);
+/* Umounted or replaced, and the client holds nothing of it any more. */
+bool session_mount_let_go(const struct session_mount *sm);
 
 /* Whoever sees what was let go of sees what was given before: release and acquire. */
 static inline void session_mount_give(struct session_mount *sm, uint32_t shard, enum session_held what)

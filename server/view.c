@@ -183,7 +183,8 @@ static void forget_pins(struct session *s, const struct session_pin *pins, uint3
 
 		if (!pin->node)
 			continue;
-		if (fresh ? !pin->fresh : find_pin(s, pin->place) && find_pin(s, pin->place)->sm == pin->sm)
+		const struct session_pin *kept = fresh ? NULL : find_pin(s, pin->place);
+		if (fresh ? !pin->fresh : kept && kept->sm == pin->sm)
 			continue;
 		if (s->slots[pin->sm->slot].sm == pin->sm && s->slots[pin->sm->slot].live)
 			internal_forget(pin->sm, pin->node);

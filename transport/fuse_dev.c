@@ -3,6 +3,7 @@
 #include "transport/fuse_dev.h"
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "transport/fuse_dev_mount.h"
 #include "transport/fuse_dev_notify.h"
@@ -50,17 +51,6 @@ struct fuse_dev {
 	bool finished;
 	struct timespec give_up; /* end of the grace time */
 };
-
-static struct timespec after_ms(int ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += (long)ms % 1000 * 1000000;
-	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
-	t.tv_nsec %= 1000000000;
-	return t;
-}
 
 static void log_detached(const struct fuse_dev *d, int res)
 {
@@ -285,7 +275,7 @@ static void fuse_dev_stop(struct transport *t)
 	pthread_mutex_lock(&d->lock);
 	if (!d->stopping) {
 		d->stopping = true;
-		d->give_up = after_ms(GRACE_MS);
+		d->give_up = clock_after_ms(GRACE_MS);
 		pthread_cond_broadcast(&d->changed);
 	}
 	pthread_mutex_unlock(&d->lock);
@@ -294,7 +284,7 @@ static void fuse_dev_stop(struct transport *t)
 
 static bool grace_is_over(const struct fuse_dev *d)
 {
-	struct timespec now = after_ms(0);
+	struct timespec now = clock_after_ms(0);
 
 	return d->detached || now.tv_sec > d->give_up.tv_sec ||
 	       (now.tv_sec == d->give_up.tv_sec && now.tv_nsec >= d->give_up.tv_nsec);
@@ -317,7 +307,7 @@ static int fuse_dev_join(struct transport *t)
 		if (grace_is_over(d)) {
 			pthread_mutex_unlock(&d->lock);
 			end_readers(d);
-			until = after_ms(DRAIN_MS);
+			until = clock_after_ms(DRAIN_MS);
 			pthread_mutex_lock(&d->lock);
 		}
 		if (!d->finished)

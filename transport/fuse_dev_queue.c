@@ -2,6 +2,7 @@
 /* One reader of /dev/fuse: read, serve, write the reply. A reply goes to the descriptor its request was read from. */
 #include "transport/fuse_dev_queue.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/thread.h"
 #include "transport/queue.h"
@@ -364,13 +365,9 @@ void fuse_dev_queue_stop(struct fuse_dev_queue *q)
 
 bool fuse_dev_queue_wait(struct fuse_dev_queue *q, int timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = clock_after_ms(timeout_ms);
 	bool idle;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)timeout_ms % 1000 * 1000000;
-	until.tv_sec += timeout_ms / 1000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&q->lock);
 	q->waiting = true;
 	while (q->inflight && pthread_cond_timedwait(&q->given, &q->lock, &until) != ETIMEDOUT)

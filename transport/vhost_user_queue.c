@@ -2,6 +2,7 @@
 /* One queue of the device: the thread that serves its ring. */
 #include "transport/vhost_user_queue.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/thread.h"
 #include "transport/queue.h"
@@ -290,18 +291,10 @@ static int wait_time(struct vhost_user_queue *q, bool live)
 	return -1;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* A kick and the wake-up it causes cost more than a short look at the ring. True: there is work. */
 static bool poll_ring(struct vhost_user_queue *q, uint64_t since)
 {
-	while (now_ns() - since < q->poll_ns) {
+	while (clock_ns(CLOCK_MONOTONIC) - since < q->poll_ns) {
 		if (vring_ready(&q->ring) || atomic_load_explicit(&q->completed, memory_order_relaxed) ||
 		    atomic_load_explicit(&q->called, memory_order_relaxed))
 			return true;
@@ -327,7 +320,7 @@ static void rest(struct vhost_user_queue *q)
 {
 	struct epoll_event events[2];
 	bool live = may_pop(q);
-	uint64_t since = now_ns();
+	uint64_t since = clock_ns(CLOCK_MONOTONIC);
 	int ms;
 
 	/* For want of memory the ring stays ready: that is no work that could be done now. */
@@ -342,7 +335,7 @@ static void rest(struct vhost_user_queue *q)
 			epoll_wait(q->epoll, events, 2, ms);
 		atomic_store_explicit(&q->asleep, false, memory_order_relaxed);
 		if (live && q->may_poll)
-			learn_poll(q, now_ns() - since);
+			learn_poll(q, clock_ns(CLOCK_MONOTONIC) - since);
 	}
 	if (live)
 		vring_disarm(&q->ring);
@@ -533,13 +526,9 @@ uint32_t vhost_user_queue_halt(struct vhost_user_queue *q)
 
 bool vhost_user_queue_wait(struct vhost_user_queue *q, int timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = clock_after_ms(timeout_ms);
 	bool idle;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)timeout_ms % 1000 * 1000000;
-	until.tv_sec += timeout_ms / 1000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&q->lock);
 	while (!q->idle && pthread_cond_timedwait(&q->done, &q->lock, &until) != ETIMEDOUT)
 		;

@@ -35,21 +35,6 @@ static int up_lookup(struct graft_inst *inst, struct graft_req *req, int res, vo
 	return 0;
 }
 
-/* Starts the call at the mount's first member with a way back of the router's own, which is gone where it ends at once. */
-static int start_with(struct request *r, struct session_mount *sm, graft_up *up, void *cookie)
-{
-	struct stack_call *call = &r->call;
-
-	call->mount = sm->mount;
-	call->first = call->cur = 0;
-	if (!stack_push(call, 0, up, cookie))
-		return -EIO;
-	int res = router_go(r, sm, GRAFT_ROOT_NODE);
-	if (res != GRAFT_ASYNC)
-		call->nframes--;
-	return res;
-}
-
 int crossing_lookup(struct request *r, struct session_mount *sm)
 {
 	struct lookup *l = arena_alloc(&r->arena, sizeof(*l));
@@ -60,7 +45,7 @@ int crossing_lookup(struct request *r, struct session_mount *sm)
 	r->req.opcode = FUSE_GETATTR;
 	r->req.in = &l->in;
 	r->req.out = &l->out;
-	int res = start_with(r, sm, up_lookup, l);
+	int res = router_call(r, sm, GRAFT_ROOT_NODE, up_lookup, l);
 	return res == GRAFT_ASYNC ? res : up_lookup(NULL, &r->req, res, l);
 }
 
@@ -79,7 +64,7 @@ static int sync_rest(struct sync *s)
 
 	while (s->next < v->nslots) {
 		const struct view_slot *slot = &v->slots[s->next++];
-		int res = slot->live ? start_with(s->r, slot->sm, up_sync, s) : 0;
+		int res = slot->live ? router_call(s->r, slot->sm, GRAFT_ROOT_NODE, up_sync, s) : 0;
 
 		if (res == GRAFT_ASYNC)
 			return res;

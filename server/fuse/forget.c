@@ -16,8 +16,7 @@ struct batch {
 
 void forget_check(const struct session_mount *sm)
 {
-	if (atomic_load_explicit(&sm->fading, memory_order_relaxed) && !session_mount_held(sm, SESSION_NODES) &&
-	    !session_mount_held(sm, SESSION_HANDLES))
+	if (session_mount_let_go(sm))
 		mount_table_sweep(&sm->session->conn->server->mounts);
 }
 
@@ -92,18 +91,12 @@ static int up_batch(struct graft_inst *inst, struct graft_req *req, int res, voi
 
 static int run_parts(struct batch *b)
 {
-	struct stack_call *call = &b->r->call;
 	struct session_mount *sm;
 
 	while ((sm = next_mount(b))) {
 		take_part(b, sm);
-		call->mount = sm->mount;
-		call->first = call->cur = 0;
-		if (!stack_push(call, 0, up_batch, b))
-			return -EIO;
-		if (router_go(b->r, sm, GRAFT_ROOT_NODE) == GRAFT_ASYNC)
+		if (router_call(b->r, sm, GRAFT_ROOT_NODE, up_batch, b) == GRAFT_ASYNC)
 			return GRAFT_ASYNC;
-		call->nframes--;
 	}
 	return 0;
 }

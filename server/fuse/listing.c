@@ -89,13 +89,7 @@ int listing_serve(struct request *r, const struct view *v, const struct router_s
 		return 0;
 	}
 	r->keep_view = true;
-	r->call.mount = spot->sm->mount;
 	r->call.covered = l;
-	if (!stack_push(&r->call, 0, up_listing, l))
-		return -EIO;
-	int res = router_go(r, spot->sm, spot->node);
-	if (res == GRAFT_ASYNC)
-		return res;
-	r->call.nframes--;
-	return up_listing(NULL, &r->req, res, l);
+	int res = router_call(r, spot->sm, spot->node, up_listing, l);
+	return res == GRAFT_ASYNC ? res : up_listing(NULL, &r->req, res, l);
 }

@@ -17,7 +17,8 @@
  */
 #define TIMEOUT_TOLD 1
 
-int router_find(const struct view *v, uint64_t nodeid, struct router_spot *spot)
+/* 0; -EBADF for what was never given out, -ESTALE for what was umounted. */
+static int find_spot(const struct view *v, uint64_t nodeid, struct router_spot *spot)
 {
 	uint64_t slot = nodeid >> GRAFT_NODE_BITS, node = nodeid & MOUNT_NODE_MASK;
 
@@ -42,7 +43,8 @@ int router_find(const struct view *v, uint64_t nodeid, struct router_spot *spot)
 	return 0;
 }
 
-struct session_mount *router_child_mount(const struct view *v, const struct place_child *child)
+/* The child's mount; NULL where it has none in this view. */
+static struct session_mount *child_mount(const struct view *v, const struct place_child *child)
 {
 	const struct view_slot *slot = &v->slots[child->slot];
 
@@ -53,7 +55,7 @@ struct session_mount *router_child_mount(const struct view *v, const struct plac
 
 bool router_owns(const struct view *v, const struct place_child *child)
 {
-	return child->slot ? router_child_mount(v, child) != NULL : view_find(v, child->id) != NULL;
+	return child->slot ? child_mount(v, child) != NULL : view_find(v, child->id) != NULL;
 }
 
 uint64_t router_timeout(const struct request *r)
@@ -70,6 +72,20 @@ int router_go(struct request *r, struct session_mount *sm, uint64_t node)
 	return stack_start(&r->call);
 }
 
+int router_call(struct request *r, struct session_mount *sm, uint64_t node, graft_up *up, void *cookie)
+{
+	struct stack_call *call = &r->call;
+
+	call->mount = sm->mount;
+	call->first = call->cur = 0;
+	if (!stack_push(call, 0, up, cookie))
+		return -EIO;
+	int res = router_go(r, sm, node);
+	if (res != GRAFT_ASYNC)
+		call->nframes--;
+	return res;
+}
+
 /* The second node of RENAME, LINK and COPY_FILE_RANGE lies in the same mount, or the kernel copies by other means. */
 static int find_second(struct request *r, const struct view *v, const struct router_spot *first,
 		       struct router_spot *second)
@@ -77,7 +93,7 @@ static int find_second(struct request *r, const struct view *v, const struct rou
 	uint64_t node2;
 
 	memcpy(&node2, r->in + r->op->node2, sizeof(node2));
-	int res = router_find(v, node2, second);
+	int res = find_spot(v, node2, second);
 	if (res)
 		return res;
 	if (second->sm != first->sm)
@@ -99,7 +115,7 @@ static int lookup(struct request *r, const struct view *v, const struct router_s
 	if (!child || !router_owns(v, child))
 		return spot->sm ? router_go(r, spot->sm, spot->node) : -ENOENT;
 	if (child->slot)
-		return crossing_lookup(r, router_child_mount(v, child));
+		return crossing_lookup(r, child_mount(v, child));
 	return pseudo_entry(r, view_find(v, child->id));
 }
 
@@ -172,7 +188,7 @@ static int take_root_handle(struct request *r, const struct view *v, const struc
 
 static int find(struct request *r, const struct view *v, struct router_spot *spot, struct router_spot *second)
 {
-	int res = router_find(v, r->header.nodeid, spot);
+	int res = find_spot(v, r->header.nodeid, spot);
 
 	*second = (struct router_spot){ 0 };
 	if (!res && r->header.nodeid == PLACE_ROOT_ID) {

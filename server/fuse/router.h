@@ -14,16 +14,16 @@ struct router_spot {
 	const struct view_dir *dir; /* NULL: every name in it is the mount's own */
 };
 
-/* 0; -EBADF for what was never given out, -ESTALE for what was umounted. */
-int router_find(const struct view *v, uint64_t nodeid, struct router_spot *spot);
-
 /* A decoded request but FORGET and BATCH_FORGET; r holds v. Returns like an operation. */
 int router_start(struct request *r, const struct view *v);
 /* Starts the decoded request in a mount. */
 int router_go(struct request *r, struct session_mount *sm, uint64_t node);
+/*
+ * The same with a way back of the router's own behind the last member's, from where it may call again. up gets the result only of what
+ * went ASYNC; what ends at once is returned, and the caller goes on. -EIO where there is no room for it.
+ */
+int router_call(struct request *r, struct session_mount *sm, uint64_t node, graft_up *up, void *cookie);
 
-/* The child's mount; NULL where it has none in this view. */
-struct session_mount *router_child_mount(const struct view *v, const struct place_child *child);
 /* True where the router answers for the name, false where the mount above has the directory. */
 bool router_owns(const struct view *v, const struct place_child *child);
 /* Seconds that a client may keep what the router says: 0 where it cannot be told of changes. */

@@ -8,13 +8,13 @@
 #include "server/fuse/reply.h"
 #include "server/fuse/router.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ALLOC_MAX (1u << 20) /* bytes that plugins may take with one request */
 
@@ -51,14 +51,6 @@ static void trace(const struct request *r, int res)
 		op_name(r->header.opcode), r->header.unique, r->header.nodeid, res);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* A waiting request that was cancelled because its mount went away. */
 static int result_of(const struct request *r, int res)
 {
@@ -75,7 +67,7 @@ static uint64_t answer(struct request *r, int res)
 	res = result_of(r, res);
 	uint64_t used = reply_write(r, res);
 	op_stats_count(sm ? sm->mount->stats : r->conn->server->stats, r->shard, counter_index(r), res != 0,
-		       now_ns() - r->began);
+		       clock_ns(CLOCK_MONOTONIC) - r->began);
 	if (log_level() >= GRAFT_LOG_TRACE)
 		trace(r, res);
 	arena_reset(&r->arena);
@@ -147,7 +139,7 @@ static void start(struct fuse_conn *c, struct request *r, struct transport_reque
 	r->transport = t;
 	if (r->conn != c)
 		conn_attach(c, r);
-	r->began = now_ns();
+	r->began = clock_ns(CLOCK_MONOTONIC);
 	r->sm = NULL;
 	r->roots = NULL;
 	r->entered = r->keep_view = false;

@@ -219,6 +219,22 @@ void fake_fini(struct fake *f)
 	pthread_mutex_destroy(&f->lock);
 }
 
+int fake_setup(void **state)
+{
+	struct fake *f = calloc(1, sizeof(*f));
+
+	fake_init(f);
+	*state = f;
+	return 0;
+}
+
+int fake_teardown(void **state)
+{
+	fake_fini(*state);
+	free(*state);
+	return 0;
+}
+
 const char *fake_source(struct fake *f, const char *at)
 {
 	LOCK_SCOPE(&f->lock);

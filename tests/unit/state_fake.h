@@ -37,6 +37,9 @@ struct fake {
 /* A new folder, and a server with the mounts of the configuration file. */
 void fake_init(struct fake *f);
 void fake_fini(struct fake *f);
+/* The same as a test's fixture. */
+int fake_setup(void **state);
+int fake_teardown(void **state);
 /* As a restart of the server: only the mounts of the configuration file stand. */
 void fake_restart(struct fake *f);
 /* The source of what is mounted at a path, NULL: nothing. Valid until the next change. */

@@ -14,22 +14,6 @@
 
 #define RACES 200
 
-static int setup(void **state)
-{
-	struct fake *f = calloc(1, sizeof(*f));
-
-	fake_init(f);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	fake_fini(*state);
-	free(*state);
-	return 0;
-}
-
 static unsigned mode_of(const char *dir, const char *name)
 {
 	char path[300];
@@ -302,16 +286,16 @@ static void test_child_has_copy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_modes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_makes_one_level, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_takes_rights_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refuses_folders, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refuses_locks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_modes, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_makes_one_level, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_takes_rights_back, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_refuses_folders, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_refuses_locks, fake_setup, fake_teardown),
 		cmocka_unit_test(test_start_time),
-		cmocka_unit_test_setup_teardown(test_races, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_close_lets_go, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_removed_lock, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_child_has_copy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_races, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_close_lets_go, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_removed_lock, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_child_has_copy, fake_setup, fake_teardown),
 	};
 	return cmocka_run_group_tests_name("state_instance", tests, NULL, NULL);
 }

@@ -10,22 +10,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-static int setup(void **state)
-{
-	struct fake *f = calloc(1, sizeof(*f));
-
-	fake_init(f);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	fake_fini(*state);
-	free(*state);
-	return 0;
-}
-
 static const char no_mounts[] = "{\"version\": 1, \"mounts\": []}";
 
 static char *mounts_text(const struct fake *f)
@@ -756,22 +740,22 @@ static void test_kills(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_life, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_without_folder, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_umount_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_behind_at_end, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_faults, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_started_faults, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_ini_mounts, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_failed_records, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_retry, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_retry_works, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_corrupt_state, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_same_path, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kills, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_life, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_without_folder, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_refusals, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_names, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_umount_refused, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_behind_at_end, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_faults, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_started_faults, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_ini_mounts, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_failed_records, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_retry, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_retry_works, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_corrupt_state, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_threads, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_same_path, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(test_kills, fake_setup, fake_teardown),
 	};
 	return cmocka_run_group_tests_name("state_manager", tests, NULL, NULL);
 }
