@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A cache folder in nydusd's layout (reference 4), shared by all mounts of this process and with other processes. */
+#ifndef GRAFT_RAFS_CACHE_DIR_H
+#define GRAFT_RAFS_CACHE_DIR_H
+
+#include "lib/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cache_dir;
+
+/*
+ * The folder open at fd (takes it, on failure too); path is for messages. Two calls for one folder (device and inode) give the
+ * same object, counted. limit: bytes on disk (st_blocks) that all its files may take; 0: none; where callers differ the
+ * smallest holds. -EACCES, -EROFS ... with err if files cannot be made there.
+ */
+int cache_dir_get(struct cache_dir **dir, int fd, const char *path, uint64_t limit, struct graft_error *err);
+struct cache_dir *cache_dir_ref(struct cache_dir *dir);
+void cache_dir_put(struct cache_dir *dir); /* NULL: nothing */
+const char *cache_dir_path(const struct cache_dir *dir);
+
+/* Opens a file of the folder read-only for a mapping: fd and *size, or -errno. */
+int cache_dir_open(struct cache_dir *dir, const char *name, uint64_t *size);
+
+/*
+ * Makes a file whole or not at all: fill writes it to the descriptor of a nameless or temporary file, which then takes
+ * the name, replacing what had it. Returns a read-only descriptor of the new file, or -errno (fill's too).
+ */
+int cache_dir_replace(struct cache_dir *dir, const char *name, int (*fill)(void *arg, int fd), void *arg);
+
+/*
+ * Holds the folder to its limit: removes the blobs (all files of one id) that were used longest ago and that no process
+ * using graftfs has open, until it fits. Called by whoever filled something, at most once a second does it look. May
+ * block. Does nothing without a limit.
+ */
+void cache_dir_trim(struct cache_dir *dir);
+/* Counters, relaxed: blobs removed, bytes freed. */
+void cache_dir_counts(const struct cache_dir *dir, uint64_t *blobs, uint64_t *bytes);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One blob's cached data and its chunk map: <id>.blob.data or <id>.blob.raw, and <id>.blob.data.chunk_map. */
+#ifndef GRAFT_RAFS_CACHE_FILE_H
+#define GRAFT_RAFS_CACHE_FILE_H
+
+#include "rafs/cache/cache_dir.h"
+
+#include <stddef.h>
+#include <sys/uio.h>
+
+enum cache_form {
+	CACHE_PLAIN = 0, /* uncompressed chunks at their U-offset */
+	CACHE_RAW = 1    /* chunks as they lie in the blob, at their C-offset */
+};
+
+struct cache_file;
+
+/*
+ * Opens or makes the files: size bytes (sparse) and a map of `chunks` bits. Files of another size, or with another
+ * header, are not believed: they are made anew (never cut short in place: somebody may have them mapped). A data file
+ * whose map is missing starts empty. Holds a shared lock (flock) on the map so that no one's trim removes them. -errno with
+ * err. Any thread afterwards.
+ */
+int cache_file_open(struct cache_file **file, struct cache_dir *dir, const char *id, enum cache_form form, uint64_t size,
+		    uint32_t chunks, struct graft_error *err);
+void cache_file_close(struct cache_file *file); /* NULL: nothing */
+
+/* The data file; borrowed. */
+int cache_file_fd(const struct cache_file *file);
+/* Acquire; pairs with the release of cache_file_set_ready, in any process. i < chunks. */
+bool cache_file_ready(const struct cache_file *file, uint32_t i);
+void cache_file_set_ready(struct cache_file *file, uint32_t i);
+/* A chunk that turned out to be bad: not ready any more. */
+void cache_file_clear_ready(struct cache_file *file, uint32_t i);
+/* Chunks ready now, by counting. */
+uint32_t cache_file_count_ready(const struct cache_file *file);
+
+/*
+ * Writes len bytes at off: 0 or -errno. After -ENOSPC or -EDQUOT further writes fail at once for 10 seconds, so that a
+ * full disk costs no more than one try now and then. Ranges of zeros are written too (the map, not holes, says what is
+ * there).
+ */
+int cache_file_write(struct cache_file *file, const void *bytes, size_t len, uint64_t off);
+/* All of len bytes from off: 0, -EIO if the file is shorter. */
+int cache_file_read(const struct cache_file *file, void *to, size_t len, uint64_t off);
+
+#endif
