@@ -6,8 +6,8 @@
 #include <pthread.h>
 
 /*
- * Starts fn(arg) on a joinable thread with every signal blocked, fs_struct unshared (so that fchdir and umask stay
- * this thread's alone) and umask 0. Returns 0 or -errno; *t is set only on success, and fn did not run on failure.
+ * Starts fn(arg) on a joinable thread with every signal but SIGBUS blocked, fs_struct unshared (so that fchdir and umask
+ * stay this thread's alone) and umask 0. Returns 0 or -errno; *t is set only on success, and fn did not run on failure.
  * name is cut to 15 bytes, what the kernel keeps. The caller joins it.
  */
 int thread_start(pthread_t *t, const char *name, void *(*fn)(void *), void *arg);

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of lib/, and of the configuration, the plugin loader and the command line.
-foreach(name error iov log options thread)
+foreach(name error iov log mapping options thread)
 	graft_add_unit_test(lib-${name} LIBS graft_lib SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_${name}.c)
+endforeach()
+foreach(copy a b)
+	add_library(mapping-copy-${copy} MODULE ${CMAKE_CURRENT_LIST_DIR}/mapping_copy.c)
+	target_link_libraries(mapping-copy-${copy} PRIVATE graft_lib)
+	target_compile_definitions(test-lib-mapping PRIVATE MAPPING_COPY_${copy}="$<TARGET_FILE:mapping-copy-${copy}>")
+	add_dependencies(test-lib-mapping mapping-copy-${copy})
 endforeach()
 target_link_options(test-lib-thread PRIVATE -Wl,--wrap=unshare -Wl,--wrap=pthread_create)
 

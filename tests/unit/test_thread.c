@@ -71,6 +71,7 @@ static void test_start(void **state)
 	assert_string_equal(s.name, "a-name-longer-t");
 	assert_true(sigismember(&s.blocked, SIGTERM));
 	assert_true(sigismember(&s.blocked, SIGUSR2));
+	assert_false(sigismember(&s.blocked, SIGBUS));
 	assert_int_equal(s.mask, 0);
 	assert_string_equal(s.cwd, "/proc");
 
