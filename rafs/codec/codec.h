@@ -23,14 +23,14 @@ int codec_decompress(struct codec *c, enum rafs_compressor how, const void *in, 
 		     size_t out_len);
 
 /*
- * Decrypts one data unit (AES-128-XTS with info's key and iv, reference 5) from in to out, which has room for in_len and
- * may be in. *out_len: bytes of plain text; less than in_len only for units under 16 bytes, stored as 18.
- * 0; -EIO for a unit that cannot be; -ENOMEM; -EINVAL for a key whose halves are equal.
+ * Decrypts one data unit (AES-128-XTS with info's key and iv, reference 5) from in to out, which has room for in_len
+ * and may be in. *out_len: bytes of plain text; less than in_len only for units under 16 bytes, stored as 18.
+ * 0; -EIO for a unit that cannot be (under 16 bytes, over 16 MiB); -ENOMEM; -EINVAL for a key whose halves are equal.
  */
 int codec_decrypt(struct codec *c, const struct rafs_blob_info *info, const void *in, size_t in_len, void *out,
 		  size_t *out_len);
 
-/* The first out_len bytes (at most z->out_size) of the output of an access point; in holds z->in_size bytes read at
+/* The first out_len bytes (1..z->out_size) of the output of an access point; in holds z->in_size bytes read at
  * z->in_off (reference 3.5, several gzip members included). 0, -EIO, -ENOMEM. */
 int codec_zran(struct codec *c, const struct rafs_zran *z, const void *in, void *out, size_t out_len);
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AES-128-XTS of a data unit, and nydus' own form of units too small for it (reference 5). */
+#include "codec.h"
+
+#include "codec_internal.h"
+#include "crypto.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <string.h>
+
+#define AES_BLOCK 16	     /* bytes, the least that XTS takes */
+#define UNIT_MAX  (16 << 20) /* bytes, the most: 2^20 blocks (IEEE 1619) */
+#define TINY      18	     /* bytes: a unit under AES_BLOCK, padded to it, then the mark, all encrypted */
+
+/* c's context, made if there is none. NULL when out of memory. */
+static EVP_CIPHER_CTX *context(struct codec *c)
+{
+	EVP_CIPHER *cipher;
+
+	if (c->xts || !crypto_start())
+		return c->xts;
+	cipher = EVP_CIPHER_fetch(NULL, "AES-128-XTS", NULL);
+	c->xts = EVP_CIPHER_CTX_new();
+	if (!cipher || !c->xts || !EVP_DecryptInit_ex2(c->xts, cipher, NULL, NULL, NULL)) {
+		EVP_CIPHER_CTX_free(c->xts);
+		c->xts = NULL;
+	}
+	EVP_CIPHER_free(cipher);
+	return c->xts;
+}
+
+/* 0, -ENOMEM, -EIO. */
+static int decrypt_unit(struct codec *c, const struct rafs_blob_info *info, const void *in, size_t in_len, void *out)
+{
+	EVP_CIPHER_CTX *ctx = context(c);
+	int n = 0;
+
+	if (!ctx || !EVP_DecryptInit_ex2(ctx, NULL, info->key, info->iv, NULL))
+		return -ENOMEM;
+	return EVP_DecryptUpdate(ctx, out, &n, in, (int)in_len) && n == (int)in_len ? 0 : -EIO;
+}
+
+/* The length of the tiny unit that block is when decrypted; 0 if its padding is not one. */
+static size_t tiny_len(const uint8_t block[AES_BLOCK])
+{
+	uint8_t pad = block[AES_BLOCK - 1];
+
+	if (pad == 0 || pad >= AES_BLOCK)
+		return 0;
+	for (int i = AES_BLOCK - pad; i < AES_BLOCK; i++)
+		if (block[i] != pad)
+			return 0;
+	return AES_BLOCK - pad;
+}
+
+int codec_decrypt(struct codec *c, const struct rafs_blob_info *info, const void *in, size_t in_len, void *out,
+		  size_t *out_len)
+{
+	static const uint8_t mark[TINY - AES_BLOCK] = { 0x78, 0x90 };
+	int res;
+
+	if (CRYPTO_memcmp(info->key, info->key + sizeof(info->key) / 2, sizeof(info->key) / 2) == 0)
+		return -EINVAL;
+	if (in_len < AES_BLOCK || in_len > UNIT_MAX)
+		return -EIO;
+	res = decrypt_unit(c, info, in, in_len, out);
+	*out_len = in_len;
+	if (res < 0 || in_len != TINY || memcmp((const uint8_t *)out + AES_BLOCK, mark, sizeof(mark)) != 0)
+		return res;
+	/* 18 bytes of their own may happen to end so: then the padding is none. */
+	size_t tiny = tiny_len(out);
+	if (tiny)
+		*out_len = tiny;
+	return 0;
+}
