@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The chunk digests that a v6 bootstrap keeps for tools (reference 1.5, 2.9). */
+#include "rafs/meta/digest_table.h"
+
+#include "rafs/meta/internal.h"
+#include "rafs/meta/v6.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define RECORD_SIZE 80 /* bytes */
+
+struct record {
+	uint32_t blob, index;
+	uint32_t number; /* of the record in the table */
+};
+
+struct digest_table {
+	const struct rafs_image *image;
+	uint64_t at; /* bytes: where the table begins */
+	size_t n;
+	struct record records[]; /* sorted */
+};
+
+static int compare(const void *a, const void *b)
+{
+	const struct record *x = a, *y = b;
+
+	if (x->blob != y->blob)
+		return x->blob < y->blob ? -1 : 1;
+	return x->index == y->index ? 0 : x->index < y->index ? -1 : 1;
+}
+
+int digest_table_new(struct digest_table **digests, const struct rafs_image *image)
+{
+	const struct rafs_super *super = &image->super;
+	const unsigned char *sb = meta_bytes(image, V6_EXT_SUPER_AT, 0x28);
+	struct digest_table *d;
+
+	*digests = NULL;
+	if (super->version != 6 || super->flags & RAFS_SUPER_TARFS || !sb)
+		return 0;
+	/* Opening the image has looked at them, but the file may have changed since. */
+	uint64_t at = bytes_u64(sb + 0x18), size = bytes_u64(sb + 0x20), n = size / RECORD_SIZE;
+	if (n == 0 || n > UINT32_MAX || !meta_bytes(image, at, size))
+		return 0;
+	d = malloc(sizeof(*d) + n * sizeof(d->records[0]));
+	if (!d)
+		return -ENOMEM;
+	d->image = image;
+	d->at = at;
+	d->n = n;
+	for (size_t i = 0; i < n; i++) {
+		const unsigned char *p = image->map.base + at + i * RECORD_SIZE;
+
+		d->records[i] = (struct record){ bytes_u32(p + 0x20), bytes_u32(p + 0x48), (uint32_t)i };
+	}
+	qsort(d->records, n, sizeof(d->records[0]), compare);
+	*digests = d;
+	return 0;
+}
+
+void digest_table_free(struct digest_table *d)
+{
+	free(d);
+}
+
+bool digest_table_find(const struct digest_table *d, uint32_t blob, uint32_t index, uint64_t u_off,
+		       uint8_t digest[RAFS_DIGEST_SIZE])
+{
+	static const uint8_t none[RAFS_DIGEST_SIZE];
+	struct record key = { .blob = blob, .index = index };
+	const struct record *found = bsearch(&key, d->records, d->n, sizeof(key), compare);
+
+	if (!found)
+		return false;
+	const unsigned char *p = d->image->map.base + d->at + (uint64_t)found->number * RECORD_SIZE;
+	if (bytes_u64(p + 0x38) != u_off || memcmp(p, none, sizeof(none)) == 0)
+		return false;
+	memcpy(digest, p, RAFS_DIGEST_SIZE);
+	return true;
+}
