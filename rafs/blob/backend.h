@@ -54,8 +54,8 @@ struct blob_file {
 };
 
 /*
- * Opens folders (O_PATH) and devices through opener now; blob_open later needs no more than openat below them. A dir that
- * does not exist is an error that names it. 0 or -errno with err. blob_open, read and close may run on several threads.
+ * Opens folders (O_PATH) and devices through opener now; blob_open later needs no more than openat below them. A dir
+ * that does not exist is an error that names it. 0 or -errno with err. blob_open, read and close may run on several threads.
  */
 int backend_open(struct backend **backend, const struct backend_spec *spec, const struct path_opener *opener,
 		 struct graft_error *err);

@@ -11,28 +11,35 @@
 struct cache_dir;
 
 /*
- * The folder open at fd (takes it, on failure too); path is for messages. Two calls for one folder (device and inode) give the
- * same object, counted. limit: bytes on disk (st_blocks) that all its files may take; 0: none; where callers differ the
- * smallest holds. -EACCES, -EROFS ... with err if files cannot be made there.
+ * The folder open at fd (takes it, on failure too); path is for messages. Two calls for one folder (device and inode)
+ * give the same object, counted. limit: bytes on disk (st_blocks) that all its files may take; 0: none; where callers
+ * differ the smallest holds. -EACCES, -EROFS ... with err if files cannot be made there; a full disk is no error yet.
  */
 int cache_dir_get(struct cache_dir **dir, int fd, const char *path, uint64_t limit, struct graft_error *err);
 struct cache_dir *cache_dir_ref(struct cache_dir *dir);
 void cache_dir_put(struct cache_dir *dir); /* NULL: nothing */
 const char *cache_dir_path(const struct cache_dir *dir);
 
-/* Opens a file of the folder read-only for a mapping: fd and *size, or -errno. */
+/*
+ * Opens a file of the folder read-only for a mapping: fd and *size, or -errno. -ENOENT also for what is no regular file
+ * and could be replaced (a link, a fifo), -EISDIR for a folder, -EINVAL for a name that is none.
+ */
 int cache_dir_open(struct cache_dir *dir, const char *name, uint64_t *size);
 
 /*
  * Makes a file whole or not at all: fill writes it to the descriptor of a nameless or temporary file, which then takes
- * the name, replacing what had it. Returns a read-only descriptor of the new file, or -errno (fill's too).
+ * the name, replacing what had it. Returns a read-only descriptor of the new file, or -errno (fill's too), and
+ * then there is nothing new in the folder. Names are made from checked ids: one with a '/' is refused (-EINVAL).
  */
 int cache_dir_replace(struct cache_dir *dir, const char *name, int (*fill)(void *arg, int fd), void *arg);
 
 /*
  * Holds the folder to its limit: removes the blobs (all files of one id) that were used longest ago and that no process
  * using graftfs has open, until it fits. Called by whoever filled something, at most once a second does it look. May
- * block. Does nothing without a limit.
+ * block. Does nothing without a limit. Files with names that are not nydusd's (reference 4) are neither counted nor
+ * removed. Last use: the newest modification time of a blob's files; opening and closing set it (cache_file_open,
+ * cache_dir_open), so it survives restarts and does not depend on atime. nydusd takes no locks: a blob that only nydusd
+ * has open may be removed under it, which then goes on with the nameless files until it ends.
  */
 void cache_dir_trim(struct cache_dir *dir);
 /* Counters, relaxed: blobs removed, bytes freed. */
