@@ -5,6 +5,7 @@
 
 #include "rafs/blob/backend.h"
 #include "rafs/cache/cache_dir.h"
+#include "rafs/engine/pool.h"
 #include "rafs/meta/image.h"
 
 #include <stdatomic.h>
@@ -49,6 +50,7 @@ struct reader_config {
 };
 
 struct reader;
+struct part;
 
 /* Opens nothing yet: blobs are opened when first read. 0 or -errno with err. */
 int reader_new(struct reader **reader, const struct reader_config *config, struct graft_error *err);
@@ -73,9 +75,8 @@ struct reader_read {
 	void (*done)(struct reader_read *, int64_t res); /* bytes or -errno; on a worker, once; may free the struct */
 	/* the reader's */
 	struct reader *reader;
-	struct reader_read *next;
-	void *parts;
-	uint32_t nparts;
+	struct job job;
+	struct part *parts;
 	_Atomic uint32_t pending;
 	_Atomic int32_t error;
 };

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An image's blobs, opened when they are first read, and what mounts of one blob share. */
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "rafs/engine/internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define RETRY_NS UINT64_C(1000000000) /* a blob that could not be opened is tried again after this */
+
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct shared_blob *registry;
+
+/* Whether every chunk lies in the blob as it is, so that nothing would be gained by a copy in the cache. */
+static bool is_plain(const struct rafs_blob_info *info)
+{
+	uint32_t coded = RAFS_BLOB_BATCH | RAFS_BLOB_ZRAN | RAFS_BLOB_ENCRYPTED;
+	bool raw = info->compressor == RAFS_NONE || (info->features & RAFS_BLOB_TARFS) ||
+		   ((info->features & RAFS_BLOB_SEPARATE) && !(info->features & RAFS_BLOB_ZRAN));
+
+	return raw && !(info->features & coded) && info->cipher == RAFS_PLAIN;
+}
+
+static void shared_free(struct shared_blob *s)
+{
+	cache_file_close(s->cache);
+	if (s->table)
+		chunk_table_close(s->table);
+	cache_dir_put(s->dir);
+	pthread_mutex_destroy(&s->lock);
+	free((void *)s->verified);
+	free(s);
+}
+
+static void open_cache(struct reader *r, struct shared_blob *s, bool plain_fd)
+{
+	const struct rafs_blob_info *info = &s->info;
+	uint64_t size = s->raw ? info->data_end : info->u_size;
+	struct graft_error err = {0};
+
+	if (!s->dir || !s->chunks || !size || (plain_fd && is_plain(info)))
+		return;
+	if (cache_file_open(&s->cache, s->dir, info->id, s->raw ? CACHE_RAW : CACHE_PLAIN, size, s->chunks, &err) < 0) {
+		s->cache = NULL;
+		reader_say(r, GRAFT_LOG_ERROR, "blob %s is read without a cache: %s", info->id, err.text);
+	}
+}
+
+static int shared_new(struct shared_blob **out, struct reader *r, const struct rafs_blob_info *info,
+		      struct blob_file *meta, bool plain_fd, struct graft_error *err)
+{
+	struct shared_blob *s = calloc(1, sizeof(*s));
+	int res = 0;
+
+	if (!s)
+		return error_set(err, ENOMEM, "out of memory");
+	pthread_mutex_init(&s->lock, NULL);
+	s->refs = 1;
+	s->info = *info;
+	s->dir = r->cache ? cache_dir_ref(r->cache) : NULL;
+	s->raw = r->cache_raw;
+	s->digests = r->validate != READER_VALIDATE_NONE && (info->features & RAFS_BLOB_CHUNK_DIGEST);
+	s->chunks = info->version == 5 ? info->chunk_count : 0;
+	if (info->version == 6 && !(info->features & RAFS_BLOB_TARFS)) {
+		res = chunk_table_open(&s->table, info, meta, s->dir, s->digests, err);
+		s->chunks = res < 0 ? 0 : chunk_table_count(s->table);
+	}
+	if (!res && s->chunks && r->validate != READER_VALIDATE_NONE) {
+		s->verified = calloc((s->chunks + 7) / 8, 1);
+		if (!s->verified)
+			res = error_set(err, ENOMEM, "out of memory");
+	}
+	if (res < 0) {
+		shared_free(s);
+		return res;
+	}
+	open_cache(r, s, plain_fd);
+	*out = s;
+	return 0;
+}
+
+static bool is_same(const struct shared_blob *s, const struct reader *r, const struct rafs_blob_info *info)
+{
+	struct rafs_blob_info a = s->info, b = *info;
+
+	a.index = b.index = 0;
+	return s->dir == r->cache && s->raw == r->cache_raw && s->digests == (r->validate && (b.features & RAFS_BLOB_CHUNK_DIGEST)) &&
+	       !!s->verified == (r->validate && s->chunks) && memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+/* Counted, or NULL. v5 chunks are each image's own word: what one image says must not be believed for another. */
+static struct shared_blob *shared_find(const struct reader *r, const struct rafs_blob_info *info)
+{
+	if (!r->cache || info->version == 5)
+		return NULL;
+	for (struct shared_blob *s = registry; s; s = s->next) {
+		if (is_same(s, r, info)) {
+			s->refs++;
+			return s;
+		}
+	}
+	return NULL;
+}
+
+static int shared_get(struct shared_blob **out, struct reader *r, const struct rafs_blob_info *info,
+		      struct blob_file *meta, bool plain_fd, struct graft_error *err)
+{
+	struct shared_blob *mine = NULL, *other;
+
+	pthread_mutex_lock(&registry_lock);
+	*out = shared_find(r, info);
+	pthread_mutex_unlock(&registry_lock);
+	if (*out)
+		return 0;
+	int res = shared_new(&mine, r, info, meta, plain_fd, err);
+	if (res < 0)
+		return res;
+	pthread_mutex_lock(&registry_lock);
+	other = shared_find(r, info);
+	if (!other) {
+		mine->next = registry;
+		registry = mine;
+	}
+	pthread_mutex_unlock(&registry_lock);
+	if (other)
+		shared_free(mine);
+	*out = other ? other : mine;
+	return 0;
+}
+
+static void shared_put(struct shared_blob *s)
+{
+	pthread_mutex_lock(&registry_lock);
+	bool last = --s->refs == 0;
+	for (struct shared_blob **at = &registry; last && *at; at = &(*at)->next) {
+		if (*at == s) {
+			*at = s->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&registry_lock);
+	if (last)
+		shared_free(s);
+}
+
+/* The blob itself may be missing where a cache holds what is read: then *file is NULL, and err says why. */
+static int open_data(struct reader *r, struct reader_blob *b, const struct rafs_blob_info *info, struct blob_file **file,
+		     struct graft_error *err)
+{
+	int res = blob_open(r->backend, info->id, file, err);
+
+	b->fd = -1;
+	if (res < 0) {
+		*file = NULL;
+		reader_add(&r->count.backend_errors, 1);
+		return r->cache ? 0 : res;
+	}
+	b->fd = blob_fd(*file, &b->base);
+	if (info->data_end > blob_size(*file))
+		reader_say(r, GRAFT_LOG_ERROR, "blob %s is cut short: it has %" PRIu64 " bytes, its chunks need %" PRIu64,
+			   info->id, blob_size(*file), info->data_end);
+	return 0;
+}
+
+static int open_blob(struct reader *r, struct reader_blob *b, const struct rafs_blob_info *info, struct graft_error *err)
+{
+	bool separate = strcmp(info->id, info->meta_id) != 0;
+	struct blob_file *file, *other = NULL;
+	struct graft_error why = {0};
+	int res = open_data(r, b, info, &file, &why);
+
+	if (res < 0) {
+		*err = why;
+		return res;
+	}
+	if (separate && blob_open(r->backend, info->meta_id, &other, &why) < 0)
+		other = NULL;
+	res = shared_get(&b->shared, r, info, separate ? other : file, b->fd >= 0, err);
+	blob_close(other);
+	if (res < 0) {
+		blob_close(file);
+		if (res == -ENOENT && why.code)
+			*err = why;
+		return res;
+	}
+	atomic_store_explicit(&b->file, file, memory_order_relaxed);
+	atomic_store_explicit(&b->wait_free, true, memory_order_relaxed);
+	atomic_store_explicit(&b->wait_free_cache, true, memory_order_relaxed);
+	if (!file)
+		reader_say(r, GRAFT_LOG_WARN, "%s; only what the cache holds can be read", why.text);
+	return 0;
+}
+
+struct blob_file *blob_source(struct reader *r, struct reader_blob *b)
+{
+	struct blob_file *file = atomic_load_explicit(&b->file, memory_order_acquire), *none = NULL;
+	uint64_t now;
+
+	if (file)
+		return file;
+	now = clock_ns(CLOCK_MONOTONIC);
+	pthread_mutex_lock(&r->lock);
+	bool early = now < b->retry_ns;
+	if (!early)
+		b->retry_ns = now + RETRY_NS;
+	pthread_mutex_unlock(&r->lock);
+	if (early || blob_open(r->backend, b->shared->info.id, &file, NULL) < 0)
+		return NULL;
+	/* Pairs with the acquire above. */
+	if (atomic_compare_exchange_strong_explicit(&b->file, &none, file, memory_order_acq_rel, memory_order_acquire))
+		return file;
+	blob_close(file);
+	return none;
+}
+
+/* With the lock: whether the caller is to open it. */
+static bool claim(struct reader *r, struct reader_blob *b, int *error)
+{
+	int state;
+
+	while ((state = atomic_load_explicit(&b->state, memory_order_relaxed)) == BLOB_OPENING)
+		pthread_cond_wait(&r->changed, &r->lock);
+	if (state == BLOB_OPEN)
+		return false;
+	if (state == BLOB_FAILED && clock_ns(CLOCK_MONOTONIC) < b->retry_ns) {
+		*error = b->error;
+		return false;
+	}
+	atomic_store_explicit(&b->state, BLOB_OPENING, memory_order_relaxed);
+	return true;
+}
+
+struct reader_blob *blob_if_open(struct reader *r, uint32_t i)
+{
+	/* Pairs with the release in blob_get. */
+	return atomic_load_explicit(&r->blobs[i].state, memory_order_acquire) == BLOB_OPEN ? &r->blobs[i] : NULL;
+}
+
+struct reader_blob *blob_get(struct reader *r, uint32_t i, int *error)
+{
+	struct reader_blob *b = blob_if_open(r, i);
+	struct graft_error err = {0};
+
+	if (b)
+		return b;
+	b = &r->blobs[i];
+	*error = 0;
+	pthread_mutex_lock(&r->lock);
+	bool mine = claim(r, b, error);
+	pthread_mutex_unlock(&r->lock);
+	if (!mine)
+		return *error ? NULL : b;
+	int res = open_blob(r, b, rafs_image_blob(r->image, i), &err);
+	pthread_mutex_lock(&r->lock);
+	b->error = *error = res < 0 ? -EIO : 0;
+	b->retry_ns = clock_ns(CLOCK_MONOTONIC) + RETRY_NS;
+	atomic_store_explicit(&b->state, res < 0 ? BLOB_FAILED : BLOB_OPEN, memory_order_release);
+	pthread_cond_broadcast(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+	if (res < 0)
+		reader_say(r, GRAFT_LOG_ERROR, "blob %s cannot be read: %s", rafs_image_blob(r->image, i)->id, err.text);
+	return res < 0 ? NULL : b;
+}
+
+void blobs_close(struct reader *r)
+{
+	for (uint32_t i = 0; i < r->nblobs; i++) {
+		struct reader_blob *b = &r->blobs[i];
+
+		if (b->shared) {
+			if (!b->shared->cache)
+				plain_cache_drop(pool_plain(r->pool), b->shared);
+			shared_put(b->shared);
+		}
+		blob_close(atomic_load_explicit(&b->file, memory_order_relaxed));
+	}
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the engine share: readers, their blobs, the chunks on their way.
+ *
+ * A read is cut into parts, one for each chunk it touches. A part whose chunk is not at hand waits for a flight: one chunk, or
+ * one context (a batch, a gzip access point) being fetched, which all who want it wait for. Flights that lie side by side
+ * in the blob are one fetch: one read of the backend, its flights decoded by as many workers as are free.
+ *
+ * Locks, outermost first: stream_lock, reader.lock, shared_blob.lock, the pool's; and the registry of blobs, alone.
+ */
+#ifndef GRAFT_RAFS_ENGINE_INTERNAL_H
+#define GRAFT_RAFS_ENGINE_INTERNAL_H
+
+#include "rafs/blob/chunk_table.h"
+#include "rafs/cache/cache_file.h"
+#include "rafs/cache/plain_cache.h"
+#include "rafs/engine/pool.h"
+#include "rafs/engine/reader.h"
+
+#include <graftfs/plugin.h>
+
+#define FETCH_RAW_MAX   (UINT64_C(1) << 20)  /* bytes of one backend read that joins several units */
+#define FETCH_UNITS_MAX 64                   /* of one fetch */
+#define FETCH_GAP_MAX   8192                 /* bytes between two units that are read and thrown away */
+#define FLIGHT_BUCKETS  64
+#define STREAMS         4
+#define PART_TRIES      3
+#define LOG_TEXT_MAX    512
+
+/* One piece of a read. */
+struct part {
+	struct reader_read *read;
+	struct part *next; /* of those that wait for the same flight */
+	uint64_t at;       /* bytes: where it begins in the read */
+	uint32_t blob;     /* index in the reader's blobs */
+	uint32_t skip, len; /* bytes: of the plain chunk */
+	uint32_t tries;     /* of this piece, at most PART_TRIES */
+	struct rafs_chunk chunk;
+};
+
+/*
+ * What is decoded as one: a chunk, or a context with all its chunks. key: the chunk's index, or with one of these flags
+ * what they say.
+ */
+#define UNIT_CONTEXT (UINT64_C(1) << 32)
+#define UNIT_CACHED  (UINT64_C(1) << 33) /* a chunk's copy in the cache, to be checked: c_off and c_size are 0 */
+#define UNIT_PLACE   (UINT64_C(1) << 63) /* no index: c_off with this */
+struct unit {
+	uint64_t key;
+	uint64_t c_off;
+	uint32_t c_size;         /* bytes to read; of a gzip chunk of unknown size: a bound */
+	uint32_t plain;          /* bytes of output */
+	struct rafs_chunk chunk; /* the chunk, or one of the context's */
+};
+
+struct fetch;
+
+/* A unit on its way. Protected by its blob's lock until its worker takes it out of the table. */
+struct flight {
+	struct unit unit;
+	struct flight *next; /* in the table */
+	struct part *waiters;
+	struct fetch *fetch;
+	uint64_t ino; /* of the file whose reader asked first, for messages; 0: nobody's */
+};
+
+enum fetch_cause { FETCH_DEMAND = POOL_DEMAND, FETCH_AHEAD = POOL_AHEAD, FETCH_PREFETCH = POOL_PREFETCH };
+
+struct fetch_helper {
+	struct job job; /* first */
+	struct fetch *fetch;
+};
+
+/* Flights that are read together. Freed with its last count. */
+struct fetch {
+	struct job job; /* first */
+	struct fetch_helper helpers[MAX_HELPERS];
+	struct reader *reader;
+	struct reader_blob *blob;
+	_Atomic uint32_t refs;
+	_Atomic uint32_t next_flight; /* the next one to decode */
+	enum fetch_cause cause;
+	uint32_t n;
+	uint64_t plain;     /* bytes of output */
+	struct buffer raw;  /* of the blob, from c_begin on; empty: each flight reads for itself */
+	bool joined;        /* to be read at once, [c_begin, c_end) */
+	uint64_t c_begin, c_end;
+	struct flight flights[FETCH_UNITS_MAX];
+};
+
+/*
+ * A blob's files in the cache folder and what is known of its chunks: shared by the readers of this process that name
+ * the same blob with the same properties in the same folder. v5 chunks come from each image's own metadata, so there it is
+ * never shared.
+ */
+struct shared_blob {
+	struct shared_blob *next; /* registry */
+	uint32_t refs;            /* registry */
+	struct cache_dir *dir;    /* NULL: no cache */
+	struct rafs_blob_info info;
+	bool raw;
+	bool digests;
+	struct chunk_table *table; /* v6 but TARFS */
+	struct cache_file *cache;  /* NULL: none */
+	_Atomic unsigned char *verified; /* a bit for each chunk: its check passed in this process */
+	uint32_t chunks;
+	pthread_mutex_t lock;
+	struct flight *flights[FLIGHT_BUCKETS];
+};
+
+/* A sequential reader of a blob, by chunk index (v6) or by where it is in the files (v5). */
+struct stream {
+	_Atomic uint32_t mark; /* a chunk at or behind this moves it on; UINT32_MAX: none */
+	_Atomic uint32_t end;  /* first chunk index not asked for yet */
+	_Atomic uint32_t begin; /* chunks before it are no part of it */
+	uint32_t window; /* bytes */
+	uint64_t used;   /* clock of the reader's streams */
+	uint64_t ino, off; /* v5: where it goes on */
+};
+
+enum blob_state { BLOB_CLOSED = 0, BLOB_OPENING, BLOB_OPEN, BLOB_FAILED };
+
+/* A blob of one image. file, fd, base and shared are constant while it is open. */
+struct reader_blob {
+	_Atomic int state;      /* enum blob_state; release when it becomes BLOB_OPEN */
+	_Atomic(struct blob_file *) file; /* NULL: the backend has no such blob; what is cached can still be read */
+	struct shared_blob *shared;
+	int fd;                 /* for reads without a copy, or -1 */
+	uint64_t base;
+	_Atomic bool wait_free; /* false: its file system knows no RWF_NOWAIT */
+	_Atomic bool wait_free_cache;
+	uint64_t retry_ns; /* a failed blob is not tried again before (reader->lock) */
+	int error;
+	pthread_mutex_t stream_lock;
+	uint64_t stream_clock;
+	struct stream streams[STREAMS];
+};
+
+struct prefetch;
+
+struct reader {
+	struct rafs_image *image;
+	struct backend *backend;
+	struct cache_dir *cache;
+	struct pool *pool;
+	const struct rafs_super *super;
+	bool cache_raw;
+	uint32_t validate, readahead;
+	uint64_t bandwidth;
+	void (*log)(void *arg, int level, const char *text);
+	void *arg;
+	struct reader_counters count;
+	pthread_mutex_t lock; /* opening of blobs, busy */
+	pthread_cond_t changed;
+	uint32_t busy; /* reads, fetches and the prefetch under way */
+	_Atomic bool stopping;
+	struct prefetch *prefetch;
+	_Atomic bool prefetching;
+	uint32_t nblobs;
+	struct reader_blob blobs[];
+};
+
+static inline void reader_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
+/* reader.c */
+void reader_enter(struct reader *r); /* busy + 1 */
+void reader_leave(struct reader *r);
+void reader_say(struct reader *r, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* blobs.c: opens blob i if it is not: NULL with *error. May block; not under a lock. */
+struct reader_blob *blob_get(struct reader *r, uint32_t i, int *error);
+/* The blob if it is open already. */
+struct reader_blob *blob_if_open(struct reader *r, uint32_t i);
+/* What to read an open blob's bytes from: NULL if it is missing. A missing one is looked for again now and then. May block. */
+struct blob_file *blob_source(struct reader *r, struct reader_blob *b);
+void blobs_close(struct reader *r);
+
+/* chunks.c: from extents to chunks, and what is known of them. */
+int chunk_of_extent(const struct reader_blob *b, const struct rafs_extent *e, struct rafs_chunk *out);
+int unit_of_chunk(const struct reader_blob *b, const struct rafs_chunk *chunk, struct unit *out);
+/* Where a chunk's plain bytes can be read without decoding: 1 with *fd and *off; 0: nowhere (yet). */
+int chunk_place(const struct reader_blob *b, const struct rafs_chunk *chunk, int *fd, uint64_t *off);
+/* Stored as it is, in a blob that can be read in place. */
+bool chunk_is_direct(const struct reader_blob *b, const struct rafs_chunk *chunk);
+bool chunk_needs_check(const struct reader *r, const struct reader_blob *b, const struct rafs_chunk *chunk);
+/* Whether decoding it ahead of a reader would serve any purpose. */
+bool chunk_wants_ahead(const struct reader_blob *b, const struct rafs_chunk *chunk);
+void chunk_set_verified(struct shared_blob *s, uint32_t index, bool good);
+/* Compares with the chunk's CRC and digest as the reader's validation wants: 0 or -EIO. */
+int chunk_check(const struct reader *r, const struct reader_blob *b, const struct rafs_chunk *chunk, const void *plain);
+
+/* fetch.c */
+/* Fetches being gathered: units join one while they lie side by side; what does not fit begins another. */
+struct gather {
+	struct reader *reader;
+	enum fetch_cause cause;
+	uint64_t fetch_plain; /* bytes of output of one fetch at most (but for one unit alone) */
+	struct fetch *open;   /* being filled; the gather's */
+	struct fetch *first;  /* the first that was full: not pushed, for the gatherer to run */
+	bool keep_first;
+	uint64_t plain;       /* bytes of output that were begun */
+};
+/*
+ * Begins the flight of a chunk's unit, or joins the one that is on its way; a part waits for it then. 0 or -errno (the
+ * part does not wait).
+ */
+int gather_add(struct gather *g, struct reader_blob *b, const struct rafs_chunk *chunk, struct part *part, uint64_t ino);
+/* Pushes what is left, but for g->first with keep_first. */
+void gather_end(struct gather *g);
+void fetch_run(struct job *job, struct worker *w);
+
+/* decode.c: a unit's plain bytes in w's memory, checked, and kept in the cache: 0 or -errno. */
+int flight_decode(const struct fetch *f, const struct flight *flight, struct worker *w, const unsigned char **plain);
+
+/* read.c */
+/* The part has its bytes, or never will. The read ends with its last part. */
+void part_done(struct part *p, int error);
+/* The cache was bad, or another reader's fetch failed: the part is planned once more, by its own reader. */
+void part_retry(struct part *p);
+
+/* ahead.c */
+void ahead_init(struct reader_blob *b);
+/* A read of chunks first..last was not at hand; it ended at byte end_off of the file. On a worker. */
+void ahead_miss(struct reader *r, struct reader_blob *b, const struct rafs_inode *inode, uint64_t end_off, uint32_t first,
+		uint32_t last);
+/* A read of that chunk was at hand: moves the stream on whose mark it passed. Any thread, does not block. */
+void ahead_hit(struct reader *r, struct reader_blob *b, uint32_t index);
+
+/* prefetch.c */
+void prefetch_stop(struct reader *r);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The data of an image's files: the life of a reader. */
+#include "rafs/engine/reader.h"
+
+#include "lib/cleanup.h"
+#include "rafs/engine/internal.h"
+
+#include <stdarg.h>
+
+void reader_enter(struct reader *r)
+{
+	LOCK_SCOPE(&r->lock);
+	r->busy++;
+}
+
+void reader_leave(struct reader *r)
+{
+	LOCK_SCOPE(&r->lock);
+	if (--r->busy == 0)
+		pthread_cond_broadcast(&r->changed);
+}
+
+void reader_say(struct reader *r, int level, const char *fmt, ...)
+{
+	char text[LOG_TEXT_MAX];
+	va_list ap;
+
+	if (!r->log)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	r->log(r->arg, level, text);
+}
+
+int reader_new(struct reader **reader, const struct reader_config *config, struct graft_error *err)
+{
+	const struct rafs_super *super = rafs_image_super(config->image);
+	struct reader *r = calloc(1, sizeof(*r) + super->blobs * sizeof(r->blobs[0]));
+
+	if (!r)
+		return error_set(err, ENOMEM, "out of memory");
+	r->pool = pool_get(config->threads);
+	if (!r->pool) {
+		free(r);
+		return error_set(err, ENOMEM, "no worker can be started");
+	}
+	r->image = config->image;
+	r->super = super;
+	r->backend = config->backend;
+	r->cache = config->cache ? cache_dir_ref(config->cache) : NULL;
+	r->cache_raw = config->cache_raw;
+	r->validate = config->validate;
+	r->readahead = config->readahead;
+	r->bandwidth = config->bandwidth;
+	r->log = config->log;
+	r->arg = config->arg;
+	r->nblobs = super->blobs;
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->changed, NULL);
+	for (uint32_t i = 0; i < r->nblobs; i++) {
+		r->blobs[i].fd = -1;
+		pthread_mutex_init(&r->blobs[i].stream_lock, NULL);
+		ahead_init(&r->blobs[i]);
+	}
+	*reader = r;
+	return 0;
+}
+
+void reader_free(struct reader *r)
+{
+	atomic_store_explicit(&r->stopping, true, memory_order_relaxed);
+	prefetch_stop(r);
+	pthread_mutex_lock(&r->lock);
+	while (r->busy)
+		pthread_cond_wait(&r->changed, &r->lock);
+	pthread_mutex_unlock(&r->lock);
+	blobs_close(r);
+	for (uint32_t i = 0; i < r->nblobs; i++)
+		pthread_mutex_destroy(&r->blobs[i].stream_lock);
+	pthread_mutex_destroy(&r->lock);
+	pthread_cond_destroy(&r->changed);
+	cache_dir_put(r->cache);
+	pool_put(r->pool);
+	free(r);
+}
+
+struct reader_counters *reader_counters(struct reader *reader)
+{
+	return &reader->count;
+}
