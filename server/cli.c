@@ -60,7 +60,7 @@ static const char help_head[] =
 
 static const char help_tail[] =
 	"\nThe plugin that type names has keys of its own, see its page. Lines that begin with ; or # are comments.\n"
-	"Pages: graftfsd(8), graftfs.ini(5), graftctl(1), graftfs-passthrough(7).\n";
+	"Pages: graftfsd(8), graftfs.ini(5), graftctl(1), graftfs-passthrough(7), graftfs-nydus-rafs(7).\n";
 
 static void print_help(void)
 {

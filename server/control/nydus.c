@@ -140,7 +140,7 @@ static bool check_type(const struct api *api, struct request *req, const char *f
 struct mount_search {
 	const char *at;
 	json_t *entry; /* of backend_collection, where wanted */
-	bool found, want_entry;
+	bool found, want_entry, rafs;
 };
 
 static int look_at_mount(const struct mount_info *info, void *arg)
@@ -150,6 +150,7 @@ static int look_at_mount(const struct mount_info *info, void *arg)
 	if (strcmp(info->at, search->at))
 		return 0;
 	search->found = true;
+	search->rafs = !strcmp(info->type, "nydus-rafs");
 	if (search->want_entry)
 		search->entry = nydus_backend_entry(info);
 	return 1;
@@ -285,15 +286,21 @@ void nydus_mount(const struct api *api, struct request *req)
 		answer_nydus(&req->answer, 400, "BadRequest", NULL, NULL);
 }
 
+/* Superblocks are no business of the mount table: graftctl reads them from the image. */
 void nydus_backend(const struct api *api, struct request *req)
 {
 	auto_free char *at = query_mountpoint(req);
+	struct mount_search search = { .at = at };
+	const char *text = "object or filesystem doesn't exist";
 
-	if (at)
-		answer_nydus(&req->answer, 500, "FsBackendInfo(Metrics(Daemon(Other(",
-			     is_mounted(api, at) ? "filesystem type mismatch, expect RAFS"
-						 : "object or filesystem doesn't exist",
-			     "))))");
+	if (!at)
+		return;
+	api->host->each_mount(api->host->server, look_at_mount, &search);
+	if (search.rafs)
+		text = "the superblock is shown by: graftctl image show SOURCE";
+	else if (search.found)
+		text = "filesystem type mismatch, expect RAFS";
+	answer_nydus(&req->answer, 500, "FsBackendInfo(Metrics(Daemon(Other(", text, "))))");
 }
 
 static int level_of(const char *name)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nydusd's /api/v1/daemon: what a client learns about the daemon, its start and its end. */
 #include "server/control/api.h"
+#include "server/control/nydus_config.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,16 +25,16 @@ static void format_time(uint64_t since, char *text, size_t size)
 
 json_t *nydus_backend_entry(const struct mount_info *info)
 {
-	const char *type = info->type;
+	bool rafs = !strcmp(info->type, "nydus-rafs");
+	const char *type = rafs ? "Rafs" : info->type;
 	char mounted[64];
 
 	if (!strcmp(type, "passthrough"))
 		type = "PassthroughFs";
-	else if (!strcmp(type, "nydus-rafs"))
-		type = "Rafs";
 	format_time(info->since, mounted, sizeof(mounted));
-	return json_pack("{s:o, s:o, s:s, s:n}", "backend_type", answer_string(type), "mountpoint",
-			 answer_string(info->at), "mounted_time", mounted, "config");
+	return json_pack("{s:o, s:o, s:s, s:o}", "backend_type", answer_string(type), "mountpoint",
+			 answer_string(info->at), "mounted_time", mounted, "config",
+			 rafs ? nydus_rafs_config(info) : json_null());
 }
 
 static int add_entry(const struct mount_info *info, void *arg)

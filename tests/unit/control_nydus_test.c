@@ -328,12 +328,16 @@ static void info_has_all_that_clients_read(void **state)
 	assert_string_equal(text_of(reply->json, "state"), "RUNNING");
 	assert_string_equal(text_of(reply->json, "id"), "web1");
 	assert_true(json_is_null(json_object_get(reply->json, "supervisor")));
+	json_t *rafs = json_object_get(json_object_get(reply->json, "backend_collection"), "/r");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(rafs, "config"), "version")), 2);
+	json_object_set_new(rafs, "config", json_string("control_rafs_test looks at it"));
 	char *mounts = json_dumps(json_object_get(reply->json, "backend_collection"), JSON_COMPACT);
 	assert_string_equal(mounts,
 			    "{\"/containers\":{\"backend_type\":\"PassthroughFs\",\"mountpoint\":\"/containers\","
 			    "\"mounted_time\":\"2026-11-21 10:08:58.62484448 +00:00:00\",\"config\":null},"
 			    "\"/r\":{\"backend_type\":\"Rafs\",\"mountpoint\":\"/r\","
-			    "\"mounted_time\":\"2026-11-21 10:08:58.62484448 +00:00:00\",\"config\":null}}");
+			    "\"mounted_time\":\"2026-11-21 10:08:58.62484448 +00:00:00\","
+			    "\"config\":\"control_rafs_test looks at it\"}}");
 	free(mounts);
 	reply_free(reply);
 
@@ -394,6 +398,12 @@ static void start_events_and_backend(void **state)
 	       "{\"code\":\"UNDEFINED\",\"message\":\"FsBackendInfo(Metrics(Daemon(Other(\\\"filesystem type mismatch, "
 	       "expect "
 	       "RAFS\\\"))))\"}");
+	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/r",
+		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":\"\"}"),
+	       204, NULL);
+	expect(call(*state, "GET", "/api/v1/daemon/backend?mountpoint=/r", NULL), 500,
+	       "{\"code\":\"UNDEFINED\",\"message\":\"FsBackendInfo(Metrics(Daemon(Other(\\\"the superblock is shown "
+	       "by: graftctl image show SOURCE\\\"))))\"}");
 }
 
 static void exit_answers_before_it_stops(void **state)

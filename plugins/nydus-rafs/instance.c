@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From settings to an image that can be served: bootstrap, cache folder, blobs, reader. */
+#include "instance.h"
+
+#include "cache_folder.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "rafs/blob/bootstrap.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+/* What is needed while an instance is made. */
+struct making {
+	struct graft_inst *inst;
+	const struct nr_settings *set;
+	struct path_opener opener;
+	struct graft_error *err;
+	bool inlined; /* the bootstrap came out of a blob */
+	char *folder; /* of the source */
+};
+
+static int open_path(void *arg, const char *path, int flags, struct graft_error *err)
+{
+	const struct graft_inst *inst = arg;
+	int fd = inst->host->open(inst->slot, path, flags, NULL);
+
+	return fd < 0 ? error_set(err, -fd, "%s: %s", path, strerror(-fd)) : fd;
+}
+
+static void warn(void *arg, const char *text)
+{
+	const struct graft_inst *inst = arg;
+
+	inst->host->log(inst->slot, GRAFT_LOG_WARN, "%s", text);
+}
+
+static void log_reader(void *arg, int level, const char *text)
+{
+	const struct graft_inst *inst = arg;
+
+	inst->host->log(inst->slot, level, "%s", text);
+}
+
+static int open_cache(struct making *m)
+{
+	struct graft_inst *inst = m->inst;
+	int fd;
+
+	if (!inst->config.cache_dir)
+		return 0;
+	fd = cache_folder_open(&m->opener, inst->config.cache_dir, m->err);
+	if (fd < 0)
+		return fd;
+	return cache_dir_get(&inst->cache, fd, inst->config.cache_dir, inst->config.cache_limit, m->err);
+}
+
+static int source_error(const struct making *m, int code)
+{
+	const char *source = m->set->source;
+
+	if (code == ENOENT)
+		return error_set(m->err, code, "source %s does not exist", source);
+	return error_set(m->err, code, "source %s cannot be read: %s", source, strerror(code));
+}
+
+static int open_source(struct making *m)
+{
+	const struct graft_inst *inst = m->inst;
+	struct stat st;
+	int fd = inst->host->open(inst->slot, m->set->source, O_RDONLY | O_NONBLOCK, NULL);
+
+	if (fd < 0)
+		return source_error(m, -fd);
+	if (fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+		return fd;
+	close(fd);
+	return error_set(m->err, EINVAL, "source %s is not a file", m->set->source);
+}
+
+static int open_image(struct making *m)
+{
+	struct graft_inst *inst = m->inst;
+	auto_close int fd = open_source(m);
+	struct rafs_origin origin = { .inlined = false };
+	int res;
+
+	if (fd < 0)
+		return fd;
+	res = bootstrap_find(&origin, fd, m->set->source, inst->cache, m->err);
+	if (res < 0)
+		return res;
+	m->inlined = origin.inlined;
+	res = rafs_image_open(&inst->image, &origin, m->err);
+	if (res < 0)
+		return error_wrap(m->err, "source %s", m->set->source);
+	inst->super = rafs_image_super(inst->image);
+	return 0;
+}
+
+/* Where nobody says where the blobs are: a blob that has its bootstrap inside stands beside the image's others. */
+static int find_blobs(struct making *m)
+{
+	struct graft_inst *inst = m->inst;
+	struct backend_spec *b = &inst->config.backend;
+	const struct rafs_blob_info *first = inst->super->blobs ? rafs_image_blob(inst->image, 0) : NULL;
+
+	if (b->kind != BACKEND_LOCALFS || b->dir || b->file)
+		return 0;
+	if (first && !m->inlined)
+		return error_set(m->err, EINVAL,
+				 "key 'blob-dir' (or blob-file) is missing: the directory with the blobs of %s",
+				 m->set->source);
+	if (first && inst->super->blobs == 1 && !strcmp(first->id, first->meta_id)) {
+		b->file = m->set->source;
+		return 0;
+	}
+	m->folder = strdup(m->set->source);
+	if (!m->folder)
+		return error_set(m->err, ENOMEM, "out of memory");
+	char *slash = strrchr(m->folder, '/');
+	slash[slash == m->folder] = '\0';
+	b->dir = m->folder;
+	return 0;
+}
+
+static int open_blobs(struct making *m)
+{
+	struct graft_inst *inst = m->inst;
+	int res = find_blobs(m);
+
+	return res < 0 ? res : backend_open(&inst->backend, &inst->config.backend, &m->opener, m->err);
+}
+
+static int open_reader(struct making *m)
+{
+	struct graft_inst *inst = m->inst;
+	const struct nr_config *c = &inst->config;
+	struct reader_config how = {
+		.image = inst->image,
+		.backend = inst->backend,
+		.cache = inst->cache,
+		.cache_raw = c->cache_raw,
+		.validate = inst->super->version == 5 ? c->validate : c->validate_v6,
+		.readahead = c->readahead,
+		.threads = c->threads,
+		.bandwidth = c->bandwidth,
+		.log = log_reader,
+		.arg = inst,
+	};
+
+	inst->verify = inst->super->version == 5 && how.validate == READER_VALIDATE_FULL;
+	return reader_new(&inst->reader, &how, m->err);
+}
+
+/* blocks: what the blobs hold, unpacked; of old images that do not say so, as they are. */
+static void fill_statfs(struct graft_inst *inst)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < inst->super->blobs; i++) {
+		const struct rafs_blob_info *blob = rafs_image_blob(inst->image, i);
+		uint64_t size = blob->u_size ? blob->u_size : blob->c_size;
+
+		if (__builtin_add_overflow(bytes, size, &bytes))
+			bytes = UINT64_MAX;
+	}
+	inst->statfs = (struct fuse_kstatfs){
+		.blocks = bytes / NR_BLOCK + (bytes % NR_BLOCK != 0),
+		.files = inst->super->inodes,
+		.bsize = NR_BLOCK,
+		.frsize = NR_BLOCK,
+		.namelen = RAFS_NAME_MAX,
+	};
+}
+
+static void show_counters(struct graft_inst *inst)
+{
+	static const struct {
+		const char *name, *unit;
+		size_t offset;
+	} rows[] = {
+		{ "read-hits", "", offsetof(struct reader_counters, hits) },
+		{ "read-misses", "", offsetof(struct reader_counters, misses) },
+		{ "fetched-chunks", "", offsetof(struct reader_counters, fetched_chunks) },
+		{ "fetched-bytes", "bytes", offsetof(struct reader_counters, fetched_bytes) },
+		{ "plain-bytes", "bytes", offsetof(struct reader_counters, plain_bytes) },
+		{ "backend-reads", "", offsetof(struct reader_counters, backend_reads) },
+		{ "backend-errors", "", offsetof(struct reader_counters, backend_errors) },
+		{ "read-ahead-bytes", "bytes", offsetof(struct reader_counters, readahead_bytes) },
+		{ "prefetched-bytes", "bytes", offsetof(struct reader_counters, prefetched_bytes) },
+		{ "bad-chunks", "", offsetof(struct reader_counters, bad_chunks) },
+		{ "cache-errors", "", offsetof(struct reader_counters, cache_errors) },
+	};
+	const char *base = (const char *)reader_counters(inst->reader);
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		inst->host->metric(inst->slot, rows[i].name, rows[i].unit,
+				   (const uint64_t *)(const void *)(base + rows[i].offset));
+}
+
+/* Texts that only making needed: the JSON's, and what points to it. */
+static void drop_texts(struct making *m)
+{
+	struct nr_config *c = &m->inst->config;
+
+	free(m->folder);
+	config_json_free(&c->json);
+	c->backend = (struct backend_spec){ .kind = c->backend.kind };
+	c->cache_dir = NULL;
+}
+
+static int set_up(struct making *m)
+{
+	struct graft_inst *inst = m->inst;
+	int res = nr_config_settle(&inst->config, m->set, warn, inst, m->err);
+
+	if (res == 0)
+		res = open_cache(m);
+	if (res == 0)
+		res = open_image(m);
+	if (res == 0)
+		res = open_blobs(m);
+	if (res == 0)
+		res = open_reader(m);
+	drop_texts(m);
+	return res;
+}
+
+int instance_new(struct graft_inst **inst, const struct graft_host *host, struct graft_slot *slot,
+		 const struct nr_settings *set, struct graft_error *err)
+{
+	struct graft_error why = { .code = EIO };
+	struct graft_inst *made = calloc(1, sizeof(*made));
+	struct making m = { .inst = made, .set = set, .opener = { open_path, made }, .err = &why };
+
+	if (!made)
+		return host->fail(err, ENOMEM, "out of memory");
+	made->host = host;
+	made->slot = slot;
+	made->mounted = clock_ns(CLOCK_REALTIME);
+	made->uid = geteuid();
+	made->gid = getegid();
+	if (set_up(&m) < 0) {
+		instance_free(made);
+		return host->fail(err, why.code, "%s", why.text);
+	}
+	fill_statfs(made);
+	show_counters(made);
+	*inst = made;
+	return 0;
+}
+
+void instance_free(struct graft_inst *inst)
+{
+	if (inst->reader)
+		reader_free(inst->reader);
+	if (inst->backend)
+		backend_free(inst->backend);
+	if (inst->image)
+		rafs_image_close(inst->image);
+	cache_dir_put(inst->cache);
+	nr_config_free(&inst->config);
+	free(inst);
+}
+
+int instance_start(struct graft_inst *inst, struct graft_error *err)
+{
+	const struct nr_config *c = &inst->config;
+	int res;
+
+	if (c->prefetch == NR_PREFETCH_OFF)
+		return 0;
+	res = reader_prefetch(inst->reader, c->paths, c->npaths, c->prefetch_all);
+	if (res < 0)
+		return inst->host->fail(err, -res, "prefetch cannot be started: %s", strerror(-res));
+	return 0;
+}
