@@ -62,6 +62,7 @@ struct transport_config {
 	bool once;
 	const char *mountpoint;          /* fuse: absolute path */
 	uint32_t threads;                /* fuse: 1..64, 0: auto */
+	bool read_only;                  /* fuse */
 	uint32_t flag[CONFIG_KEY_COUNT]; /* enum config_flag */
 	struct options *options;
 	char *where;

@@ -159,6 +159,7 @@ static int take_fuse(struct transport_config *t, struct graft_error *err)
 	int res = read_threads(t->options, "threads", set->threads, FUSE_THREADS_MAX, &threads, err);
 	t->mountpoint = set->mountpoint;
 	t->threads = (uint32_t)threads;
+	t->read_only = set->read_only;
 	t->fd = -1;
 	memcpy(t->flag, set->flag, sizeof(t->flag));
 	t->flag[CONFIG_KEY_SUBMOUNTS] = CONFIG_FLAG_NEVER;

@@ -64,6 +64,7 @@ struct transport_settings {
 
 struct fuse_settings {
 	const char *mountpoint, *threads;
+	bool read_only;
 	uint32_t flag[CONFIG_KEY_COUNT];
 };
 

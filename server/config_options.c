@@ -75,6 +75,8 @@ const struct graft_opt config_fuse_options[] = {
 	  .help = "directory of this host to mount on" },
 	{ .key = "threads", .dflt = "auto", .type = GRAFT_OPT_STRING, FUSE(threads),
 	  .help = "threads that read requests, auto or 1 to 64" },
+	{ .key = "read-only", .dflt = "false", .type = GRAFT_OPT_BOOL, FUSE(read_only),
+	  .help = "mount it read-only, which spares the kernel a GETATTR for each file that was read" },
 	FLAGS(fuse_settings),
 	{ .key = NULL },
 };

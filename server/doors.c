@@ -58,6 +58,7 @@ static struct transport *make_dev_fuse(const struct transport_config *c, const c
 		.mountpoint = c->mountpoint,
 		.source = source,
 		.threads = c->threads,
+		.read_only = c->read_only,
 	};
 
 	return fuse_dev_new(&config, &fuse_client, &door->fuse, err);

@@ -375,7 +375,9 @@ struct transport *fuse_dev_new(const struct fuse_dev_config *config, const struc
 		error_set(err, ENOMEM, "out of memory");
 		return NULL;
 	}
-	if (fuse_dev_mount_look(&d->mount, config->mountpoint, config->source, err)) {
+	int looked = fuse_dev_mount_look(&d->mount, config->mountpoint, config->source, err);
+	d->mount.read_only = config->read_only;
+	if (looked) {
 		free(d);
 		return NULL;
 	}

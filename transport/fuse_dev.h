@@ -14,6 +14,7 @@ struct fuse_dev_config {
 	const char *mountpoint; /* absolute path of a directory */
 	const char *source;     /* what /proc/mounts shows as the device: the instance's name */
 	uint32_t threads;       /* 1..FUSE_DEV_MAX_THREADS, 0: auto */
+	bool read_only;         /* the mount, not what is served: the kernel refuses to write */
 };
 
 /*

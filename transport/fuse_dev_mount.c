@@ -173,7 +173,8 @@ static int mount_self(const struct fuse_dev_mount *m, struct graft_error *err)
 	snprintf(options, sizeof(options),
 		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,max_read=%u,default_permissions%s", fd, geteuid(), getegid(),
 		 MAX_READ, geteuid() == 0 ? ",allow_other" : "");
-	if (mount(m->source, m->dir, FUSE_DEV_FSTYPE, MS_NOSUID | MS_NODEV, options) < 0)
+	if (mount(m->source, m->dir, FUSE_DEV_FSTYPE, MS_NOSUID | MS_NODEV | (m->read_only ? MS_RDONLY : 0),
+		  options) < 0)
 		return error_set(err, errno, "cannot mount on %s: %s", m->dir, strerror(errno));
 	return steal_fd(&fd);
 }
@@ -184,8 +185,8 @@ static int mount_by_helper(const struct fuse_dev_mount *m, struct graft_error *e
 	const char *subtype = strchr(FUSE_DEV_FSTYPE, '.') + 1;
 	char options[FUSE_DEV_SOURCE_MAX + 128];
 
-	snprintf(options, sizeof(options), "nosuid,nodev,default_permissions,max_read=%u,fsname=%s,subtype=%s",
-		 MAX_READ, m->source, subtype);
+	snprintf(options, sizeof(options), "%snosuid,nodev,default_permissions,max_read=%u,fsname=%s,subtype=%s",
+		 m->read_only ? "ro," : "", MAX_READ, m->source, subtype);
 	return fuse_dev_helper_mount(m->dir, options, err);
 }
 

@@ -18,6 +18,7 @@ struct fuse_dev_mount {
 	uint64_t below; /* id of the mount that dir lies in */
 	uint64_t id;    /* ours, as in mountinfo; 0: not mounted */
 	unsigned int major, minor;
+	bool read_only; /* to be mounted so; set between look and make */
 };
 
 /*

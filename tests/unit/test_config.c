@@ -338,7 +338,7 @@ static const char full[] =
 	"writeback = always\nsubmounts = never\n"
 	"[transport vhost-user b]\nfd = 3\nonce = yes\n"
 	"[transport fuse]\nmountpoint = /mnt/a\n"
-	"[transport fuse b]\nmountpoint = /mnt/ab\nthreads = 64\nwriteback = never\nlocks = always\n"
+	"[transport fuse b]\nmountpoint = /mnt/ab\nthreads = 64\nread-only = yes\nwriteback = never\nlocks = always\n"
 	"[mount web]\nouter.source = /outer\nat = /\ntype = probe\nlayers = probe-layer:outer probe-plain probe-layer\n"
 	"source = /srv ; c\ncache = never\nmap = a\nmap = b c\nprobe-layer.source = /inner\nouter.map = m\n";
 
@@ -374,7 +374,7 @@ static void look_full(const struct config *c)
 	assert_string_equal(*(const char *const *)options_settings(m->members[0].options), "/outer");
 	assert_string_equal(*(const char *const *)options_settings(m->members[2].options), "/inner");
 	assert_string_equal(*(const char *const *)options_settings(m->members[3].options), "/srv");
-	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:35");
+	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:36");
 }
 
 static void look_fuse(const struct config *c)
@@ -384,6 +384,7 @@ static void look_fuse(const struct config *c)
 	assert_string_equal(a->name, "fuse");
 	assert_string_equal(a->mountpoint, "/mnt/a");
 	assert_int_equal(a->threads, 0);
+	assert_false(a->read_only);
 	assert_int_equal(a->flag[CONFIG_KEY_WRITEBACK], CONFIG_FLAG_AUTO);
 	assert_int_equal(a->flag[CONFIG_KEY_SUBMOUNTS], CONFIG_FLAG_NEVER);
 	assert_null(a->socket);
@@ -392,6 +393,7 @@ static void look_fuse(const struct config *c)
 	assert_false(a->once);
 	assert_string_equal(b->name, "fuse b");
 	assert_int_equal(b->threads, 64);
+	assert_true(b->read_only);
 	assert_int_equal(b->flag[CONFIG_KEY_WRITEBACK], CONFIG_FLAG_NEVER);
 	assert_int_equal(b->flag[CONFIG_KEY_LOCKS], CONFIG_FLAG_ALWAYS);
 }
