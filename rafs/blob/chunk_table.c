@@ -192,6 +192,22 @@ int chunk_table_from(struct chunk_table **table, const struct rafs_blob_info *in
 	return 0;
 }
 
+int chunk_table_add_digests(struct chunk_table *t, struct mapping *map)
+{
+	if (map->size != (uint64_t)t->count * RAFS_DIGEST_SIZE || t->digests.base) {
+		mapping_close(map);
+		return -EUCLEAN;
+	}
+	t->digests = *map;
+	return 0;
+}
+
+bool chunk_table_same_digests(const struct chunk_table *a, const struct chunk_table *b)
+{
+	return a->digests.size == b->digests.size &&
+	       (!a->digests.size || memcmp(a->digests.base, b->digests.base, a->digests.size) == 0);
+}
+
 void chunk_table_close(struct chunk_table *t)
 {
 	if (!t)
@@ -321,8 +337,11 @@ int chunk_table_get(const struct chunk_table *t, uint32_t i, struct rafs_chunk *
 		return -ENOENT;
 	int res = get(t, i, out);
 	if (chunk_table_has_digests(t)) {
+		static const uint8_t none[RAFS_DIGEST_SIZE];
+
 		memcpy(out->digest, t->digests.base + (uint64_t)i * RAFS_DIGEST_SIZE, RAFS_DIGEST_SIZE);
-		out->flags |= RAFS_CHUNK_DIGEST;
+		if (memcmp(out->digest, none, sizeof(none)) != 0)
+			out->flags |= RAFS_CHUNK_DIGEST;
 	}
 	return torn(t, res);
 }

@@ -29,6 +29,13 @@ int chunk_table_open(struct chunk_table **table, const struct rafs_blob_info *in
 /* The same from the bytes of a blob.meta file (takes map, on failure too) and of a digest array (NULL: none). */
 int chunk_table_from(struct chunk_table **table, const struct rafs_blob_info *info, struct mapping *map,
 		     struct mapping *digests, struct graft_error *err);
+/*
+ * Gives a table without digests an array of them from elsewhere: chunk_table_count of them; one that is all zeros is none.
+ * Takes map. Before anybody else has the table. -EUCLEAN for an array of another size.
+ */
+int chunk_table_add_digests(struct chunk_table *t, struct mapping *map);
+/* Whether both have the same digests, or none. */
+bool chunk_table_same_digests(const struct chunk_table *a, const struct chunk_table *b);
 void chunk_table_close(struct chunk_table *t);
 
 uint32_t chunk_table_count(const struct chunk_table *t);

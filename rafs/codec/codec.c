@@ -3,12 +3,12 @@
 #include "codec.h"
 
 #include "codec_internal.h"
+#include "crypto.h"
 #include "rafs/bytes.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <lz4.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 
 #define OUT_MAX ((size_t)384 << 20) /* bytes: the largest chunk table (2^24 entries of 24) */
@@ -22,7 +22,8 @@ void codec_trim(struct codec *c)
 {
 	ZSTD_freeDCtx(c->zstd);
 	inflateEnd(&c->z);
-	EVP_CIPHER_CTX_free(c->xts);
+	if (c->xts)
+		crypto_get(NULL)->EVP_CIPHER_CTX_free(c->xts);
 	*c = (struct codec){ .zstd = NULL };
 }
 
@@ -31,6 +32,15 @@ void codec_free(struct codec *c)
 	if (c)
 		codec_trim(c);
 	free(c);
+}
+
+int codec_load_crypto(struct graft_error *err)
+{
+	struct graft_error why = { 0 };
+
+	if (crypto_get(&why))
+		return 0;
+	return error_set(err, why.code, "%s", why.text);
 }
 
 static int decompress_none(const void *in, size_t in_len, void *out, size_t out_len)

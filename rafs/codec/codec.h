@@ -3,6 +3,7 @@
 #ifndef GRAFT_RAFS_CODEC_CODEC_H
 #define GRAFT_RAFS_CODEC_CODEC_H
 
+#include "lib/error.h"
 #include "rafs/chunk.h"
 
 #include <stddef.h>
@@ -33,6 +34,9 @@ int codec_decrypt(struct codec *c, const struct rafs_blob_info *info, const void
 /* The first out_len bytes (1..z->out_size) of the output of an access point; in holds z->in_size bytes read at
  * z->in_off (reference 3.5, several gzip members included). 0, -EIO, -ENOMEM. */
 int codec_zran(struct codec *c, const struct rafs_zran *z, const void *in, void *out, size_t out_len);
+
+/* Loads what SHA-256 and decryption need, which they do themselves when first used: 0, or -errno with err. */
+int codec_load_crypto(struct graft_error *err);
 
 /* Bytes to read at most for a gzip chunk of a legacy stargz blob, whose compressed size is unknown (reference 5). */
 uint32_t codec_stargz_bound(uint32_t u_size);

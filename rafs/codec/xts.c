@@ -6,7 +6,6 @@
 #include "crypto.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <string.h>
 
 #define AES_BLOCK 16	     /* bytes, the least that XTS takes */
@@ -14,31 +13,32 @@
 #define TINY      18	     /* bytes: a unit under AES_BLOCK, padded to it, then the mark, all encrypted */
 
 /* c's context, made if there is none. NULL when out of memory. */
-static EVP_CIPHER_CTX *context(struct codec *c)
+static EVP_CIPHER_CTX *context(struct codec *c, const struct crypto *k)
 {
 	EVP_CIPHER *cipher;
 
-	if (c->xts || !crypto_start())
+	if (c->xts || !k)
 		return c->xts;
-	cipher = EVP_CIPHER_fetch(NULL, "AES-128-XTS", NULL);
-	c->xts = EVP_CIPHER_CTX_new();
-	if (!cipher || !c->xts || !EVP_DecryptInit_ex2(c->xts, cipher, NULL, NULL, NULL)) {
-		EVP_CIPHER_CTX_free(c->xts);
+	cipher = k->EVP_CIPHER_fetch(NULL, "AES-128-XTS", NULL);
+	c->xts = k->EVP_CIPHER_CTX_new();
+	if (!cipher || !c->xts || !k->EVP_DecryptInit_ex2(c->xts, cipher, NULL, NULL, NULL)) {
+		k->EVP_CIPHER_CTX_free(c->xts);
 		c->xts = NULL;
 	}
-	EVP_CIPHER_free(cipher);
+	k->EVP_CIPHER_free(cipher);
 	return c->xts;
 }
 
 /* 0, -ENOMEM, -EIO. */
 static int decrypt_unit(struct codec *c, const struct rafs_blob_info *info, const void *in, size_t in_len, void *out)
 {
-	EVP_CIPHER_CTX *ctx = context(c);
+	const struct crypto *k = crypto_get(NULL);
+	EVP_CIPHER_CTX *ctx = context(c, k);
 	int n = 0;
 
-	if (!ctx || !EVP_DecryptInit_ex2(ctx, NULL, info->key, info->iv, NULL))
+	if (!ctx || !k->EVP_DecryptInit_ex2(ctx, NULL, info->key, info->iv, NULL))
 		return -ENOMEM;
-	return EVP_DecryptUpdate(ctx, out, &n, in, (int)in_len) && n == (int)in_len ? 0 : -EIO;
+	return k->EVP_DecryptUpdate(ctx, out, &n, in, (int)in_len) && n == (int)in_len ? 0 : -EIO;
 }
 
 /* The length of the tiny unit that block is when decrypted; 0 if its padding is not one. */
@@ -60,7 +60,7 @@ int codec_decrypt(struct codec *c, const struct rafs_blob_info *info, const void
 	static const uint8_t mark[TINY - AES_BLOCK] = { 0x78, 0x90 };
 	int res;
 
-	if (CRYPTO_memcmp(info->key, info->key + sizeof(info->key) / 2, sizeof(info->key) / 2) == 0)
+	if (memcmp(info->key, info->key + sizeof(info->key) / 2, sizeof(info->key) / 2) == 0)
 		return -EINVAL;
 	if (in_len < AES_BLOCK || in_len > UNIT_MAX)
 		return -EIO;

@@ -3,9 +3,11 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "rafs/engine/internal.h"
+#include "rafs/meta/digest_table.h"
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define RETRY_NS UINT64_C(1000000000) /* a blob that could not be opened is tried again after this */
 
@@ -47,11 +49,97 @@ static void open_cache(struct reader *r, struct shared_blob *s, bool plain_fd)
 	}
 }
 
+/* Whether chunks come without a check of their own, so that the bootstrap's digests are what there is (reference 2.9). */
+static bool wants_digests(const struct reader *r, const struct shared_blob *s)
+{
+	bool crc = (s->info.features & RAFS_BLOB_CHUNK_INFO_V2) && !(s->info.features & (RAFS_BLOB_BATCH | RAFS_BLOB_ZRAN));
+
+	return s->table && r->validate != READER_VALIDATE_NONE && !chunk_table_has_digests(s->table) &&
+	       (!crc || r->validate > READER_VALIDATE_CRC);
+}
+
+/* One image's digests of a blob on their way to a file. */
+struct digest_fill {
+	const struct rafs_image *image;
+	uint32_t blob, count;
+	bool found;
+};
+
+static int fill_digests(void *arg, int fd)
+{
+	struct digest_fill *f = arg;
+	uint64_t size = (uint64_t)f->count * RAFS_DIGEST_SIZE;
+	struct mapping map;
+	int res = ftruncate(fd, (off_t)size) < 0 ? -errno : mapping_open(&map, fd, 0, size, MAPPING_SHARED, NULL);
+
+	if (res < 0)
+		return res;
+	f->found = digest_table_fill(f->image, f->blob, map.base, f->count) > 0;
+	/* A page that could not be had: the disk is full. */
+	res = mapping_torn(&map) ? -ENOSPC : 0;
+	mapping_close(&map);
+	return res;
+}
+
+/*
+ * In nydusd's form, as a file: memory that does not grow with the image. It is made anew for each opening: what lies in the
+ * folder could be anybody's. Without a folder, or room in it, in memory.
+ */
+static int digests_file(const struct shared_blob *s, struct digest_fill *f)
+{
+	char name[RAFS_BLOB_ID_MAX + 16];
+	int fd = -1;
+
+	snprintf(name, sizeof(name), "%s.blob.digest", s->info.id);
+	if (s->dir)
+		fd = cache_dir_replace(s->dir, name, fill_digests, f);
+	if (fd >= 0)
+		return fd;
+	fd = memfd_create(name, MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int res = fill_digests(f, fd);
+	if (res < 0)
+		close(fd);
+	return res < 0 ? res : fd;
+}
+
+static int add_digests(const struct reader *r, struct shared_blob *s)
+{
+	struct digest_fill fill = {.image = r->image, .blob = s->info.index, .count = s->chunks};
+	struct mapping map;
+
+	if (!wants_digests(r, s) || !s->chunks)
+		return 0;
+	auto_close int fd = digests_file(s, &fill);
+	if (fd < 0)
+		return fd;
+	if (!fill.found)
+		return 0;
+	s->own_digests = true;
+	int res = mapping_open(&map, fd, 0, (uint64_t)s->chunks * RAFS_DIGEST_SIZE, MAPPING_READ, NULL);
+	return res < 0 ? res : chunk_table_add_digests(s->table, &map);
+}
+
+static int open_table(struct reader *r, struct shared_blob *s, struct blob_file *meta, struct graft_error *err)
+{
+	const struct rafs_blob_info *info = &s->info;
+
+	s->chunks = info->version == 5 ? info->chunk_count : 0;
+	if (info->version == 5 || (info->features & RAFS_BLOB_TARFS))
+		return 0;
+	int res = chunk_table_open(&s->table, info, meta, s->dir, s->digests, err);
+	if (res < 0)
+		return res;
+	s->chunks = chunk_table_count(s->table);
+	res = add_digests(r, s);
+	return res < 0 ? error_set(err, -res, "the digests of blob %s: %s", info->id, strerror(-res)) : 0;
+}
+
 static int shared_new(struct shared_blob **out, struct reader *r, const struct rafs_blob_info *info,
 		      struct blob_file *meta, bool plain_fd, struct graft_error *err)
 {
 	struct shared_blob *s = calloc(1, sizeof(*s));
-	int res = 0;
 
 	if (!s)
 		return error_set(err, ENOMEM, "out of memory");
@@ -61,11 +149,7 @@ static int shared_new(struct shared_blob **out, struct reader *r, const struct r
 	s->dir = r->cache ? cache_dir_ref(r->cache) : NULL;
 	s->raw = r->cache_raw;
 	s->digests = r->validate != READER_VALIDATE_NONE && (info->features & RAFS_BLOB_CHUNK_DIGEST);
-	s->chunks = info->version == 5 ? info->chunk_count : 0;
-	if (info->version == 6 && !(info->features & RAFS_BLOB_TARFS)) {
-		res = chunk_table_open(&s->table, info, meta, s->dir, s->digests, err);
-		s->chunks = res < 0 ? 0 : chunk_table_count(s->table);
-	}
+	int res = open_table(r, s, meta, err);
 	if (!res && s->chunks && r->validate != READER_VALIDATE_NONE) {
 		s->verified = calloc((s->chunks + 7) / 8, 1);
 		if (!s->verified)
@@ -80,22 +164,24 @@ static int shared_new(struct shared_blob **out, struct reader *r, const struct r
 	return 0;
 }
 
-static bool is_same(const struct shared_blob *s, const struct reader *r, const struct rafs_blob_info *info)
+/* What one image says of a blob is not believed for another: with digests of their own they must be the same. */
+static bool is_same(const struct shared_blob *s, const struct shared_blob *mine)
 {
-	struct rafs_blob_info a = s->info, b = *info;
+	struct rafs_blob_info a = s->info, b = mine->info;
 
 	a.index = b.index = 0;
-	return s->dir == r->cache && s->raw == r->cache_raw && s->digests == (r->validate && (b.features & RAFS_BLOB_CHUNK_DIGEST)) &&
-	       !!s->verified == (r->validate && s->chunks) && memcmp(&a, &b, sizeof(a)) == 0;
+	return s->dir == mine->dir && s->raw == mine->raw && s->digests == mine->digests && !s->verified == !mine->verified &&
+	       s->own_digests == mine->own_digests && memcmp(&a, &b, sizeof(a)) == 0 &&
+	       chunk_table_same_digests(s->table, mine->table);
 }
 
-/* Counted, or NULL. v5 chunks are each image's own word: what one image says must not be believed for another. */
-static struct shared_blob *shared_find(const struct reader *r, const struct rafs_blob_info *info)
+/* Counted: one like mine, or NULL. v5 chunks are each image's own word, and TARFS blobs have nothing to share. */
+static struct shared_blob *shared_find(const struct shared_blob *mine)
 {
-	if (!r->cache || info->version == 5)
+	if (!mine->dir || !mine->table)
 		return NULL;
 	for (struct shared_blob *s = registry; s; s = s->next) {
-		if (is_same(s, r, info)) {
+		if (s->table && is_same(s, mine)) {
 			s->refs++;
 			return s;
 		}
@@ -107,17 +193,12 @@ static int shared_get(struct shared_blob **out, struct reader *r, const struct r
 		      struct blob_file *meta, bool plain_fd, struct graft_error *err)
 {
 	struct shared_blob *mine = NULL, *other;
-
-	pthread_mutex_lock(&registry_lock);
-	*out = shared_find(r, info);
-	pthread_mutex_unlock(&registry_lock);
-	if (*out)
-		return 0;
 	int res = shared_new(&mine, r, info, meta, plain_fd, err);
+
 	if (res < 0)
 		return res;
 	pthread_mutex_lock(&registry_lock);
-	other = shared_find(r, info);
+	other = shared_find(mine);
 	if (!other) {
 		mine->next = registry;
 		registry = mine;

@@ -99,7 +99,8 @@ struct shared_blob {
 	struct cache_dir *dir;    /* NULL: no cache */
 	struct rafs_blob_info info;
 	bool raw;
-	bool digests;
+	bool digests;              /* the blob's own were asked for */
+	bool own_digests;          /* the image's are used */
 	struct chunk_table *table; /* v6 but TARFS */
 	struct cache_file *cache;  /* NULL: none */
 	_Atomic unsigned char *verified; /* a bit for each chunk: its check passed in this process */

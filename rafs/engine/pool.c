@@ -4,14 +4,15 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/heap.h"
 #include "lib/thread.h"
 
 #include <sched.h>
 #include <sys/mman.h>
 
-#define AUTO_MIN 4
+#define AUTO_MIN 2
 #define AUTO_MAX 16
-#define REST_NS  UINT64_C(1000000000) /* a worker that slept this long gives its memory back */
+#define REST_NS  UINT64_C(100000000)  /* a worker that slept this long gives its memory back */
 #define NS       UINT64_C(1000000000)
 
 struct queue {
@@ -125,6 +126,7 @@ static void give_back(struct worker *w)
 	buffer_free(&w->secret);
 	buffer_free(&w->raw);
 	codec_trim(w->codec);
+	heap_trim();
 }
 
 /* Sleeps until there may be something; a worker that is not called for a while keeps no memory. */

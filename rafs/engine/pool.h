@@ -44,7 +44,7 @@ struct job {
 
 struct pool;
 
-/* The process's pool, counted, with at least `threads` workers (0: one for each processor, 4 to 16). NULL: no memory. */
+/* The process's pool, counted, with at least `threads` workers (0: one for each processor, 2 to 16). NULL: no memory. */
 struct pool *pool_get(uint32_t threads);
 /* The last one ends the workers. No job may be waiting. Not on a worker. */
 void pool_put(struct pool *p);

@@ -33,6 +33,19 @@ void reader_say(struct reader *r, int level, const char *fmt, ...)
 	r->log(r->arg, level, text);
 }
 
+/* libcrypto is loaded now where it will be needed: later a sandbox may be in the way. */
+static int load_crypto(const struct reader_config *config, uint32_t nblobs, struct graft_error *err)
+{
+	for (uint32_t i = 0; i < nblobs; i++) {
+		const struct rafs_blob_info *info = rafs_image_blob(config->image, i);
+		bool sha256 = info->digester == RAFS_SHA256 && config->validate != READER_VALIDATE_NONE;
+
+		if (sha256 || info->cipher != RAFS_PLAIN)
+			return codec_load_crypto(err);
+	}
+	return 0;
+}
+
 int reader_new(struct reader **reader, const struct reader_config *config, struct graft_error *err)
 {
 	const struct rafs_super *super = rafs_image_super(config->image);
@@ -40,6 +53,11 @@ int reader_new(struct reader **reader, const struct reader_config *config, struc
 
 	if (!r)
 		return error_set(err, ENOMEM, "out of memory");
+	int res = load_crypto(config, super->blobs, err);
+	if (res < 0) {
+		free(r);
+		return res;
+	}
 	r->pool = pool_get(config->threads);
 	if (!r->pool) {
 		free(r);

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define RECORD_SIZE 80 /* bytes */
 
@@ -31,18 +33,35 @@ static int compare(const void *a, const void *b)
 	return x->index == y->index ? 0 : x->index < y->index ? -1 : 1;
 }
 
-int digest_table_new(struct digest_table **digests, const struct rafs_image *image)
+/* The table: its place, and how many records it has; 0: none. */
+static size_t find_table(const struct rafs_image *image, uint64_t *at)
 {
 	const struct rafs_super *super = &image->super;
 	const unsigned char *sb = meta_bytes(image, V6_EXT_SUPER_AT, 0x28);
-	struct digest_table *d;
 
-	*digests = NULL;
 	if (super->version != 6 || super->flags & RAFS_SUPER_TARFS || !sb)
 		return 0;
 	/* Opening the image has looked at them, but the file may have changed since. */
-	uint64_t at = bytes_u64(sb + 0x18), size = bytes_u64(sb + 0x20), n = size / RECORD_SIZE;
-	if (n == 0 || n > UINT32_MAX || !meta_bytes(image, at, size))
+	uint64_t size = bytes_u64(sb + 0x20), n = size / RECORD_SIZE;
+	*at = bytes_u64(sb + 0x18);
+	return n <= UINT32_MAX && meta_bytes(image, *at, size) ? n : 0;
+}
+
+static struct record record_at(const struct rafs_image *image, uint64_t at, size_t i)
+{
+	const unsigned char *p = image->map.base + at + i * RECORD_SIZE;
+
+	return (struct record){ bytes_u32(p + 0x20), bytes_u32(p + 0x48), (uint32_t)i };
+}
+
+int digest_table_new(struct digest_table **digests, const struct rafs_image *image)
+{
+	uint64_t at;
+	size_t n = find_table(image, &at);
+	struct digest_table *d;
+
+	*digests = NULL;
+	if (n == 0)
 		return 0;
 	d = malloc(sizeof(*d) + n * sizeof(d->records[0]));
 	if (!d)
@@ -50,14 +69,41 @@ int digest_table_new(struct digest_table **digests, const struct rafs_image *ima
 	d->image = image;
 	d->at = at;
 	d->n = n;
-	for (size_t i = 0; i < n; i++) {
-		const unsigned char *p = image->map.base + at + i * RECORD_SIZE;
-
-		d->records[i] = (struct record){ bytes_u32(p + 0x20), bytes_u32(p + 0x48), (uint32_t)i };
-	}
+	for (size_t i = 0; i < n; i++)
+		d->records[i] = record_at(image, at, i);
 	qsort(d->records, n, sizeof(d->records[0]), compare);
 	*digests = d;
 	return 0;
+}
+
+/* The pages that lie wholly in the table are read again from the file where somebody wants them. */
+static void give_back(const struct rafs_image *image, uint64_t at, uint64_t size)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)image->map.base + at, to = from + size;
+
+	from = (from + page - 1) & ~(page - 1);
+	to &= ~(page - 1);
+	if (from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+uint32_t digest_table_fill(const struct rafs_image *image, uint32_t blob, uint8_t *array, uint32_t count)
+{
+	uint64_t at;
+	size_t n = find_table(image, &at);
+	uint32_t found = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct record r = record_at(image, at, i);
+
+		if (r.blob != blob || r.index >= count)
+			continue;
+		memcpy(array + (size_t)r.index * RAFS_DIGEST_SIZE, image->map.base + at + i * RECORD_SIZE, RAFS_DIGEST_SIZE);
+		found++;
+	}
+	if (n)
+		give_back(image, at, n * RECORD_SIZE);
+	return mapping_torn(&image->map) ? 0 : found;
 }
 
 void digest_table_free(struct digest_table *d)

@@ -19,4 +19,11 @@ void digest_table_free(struct digest_table *d);
 bool digest_table_find(const struct digest_table *d, uint32_t blob, uint32_t index, uint64_t u_off,
 		       uint8_t digest[RAFS_DIGEST_SIZE]);
 
+/*
+ * For readers: puts the digest of each chunk of blob at its place in array (count of them, RAFS_DIGEST_SIZE bytes each,
+ * zeroed). Returns how many of them the table has; 0 where the image has none. Goes through the whole table once and gives its
+ * pages back. array may be a mapping of a file.
+ */
+uint32_t digest_table_fill(const struct rafs_image *image, uint32_t blob, uint8_t *array, uint32_t count);
+
 #endif

@@ -56,40 +56,61 @@ WRAP(int, inflateSetDictionary, z_streamp z, const Bytef *dict, uInt len)
 	return refuse() ? Z_MEM_ERROR : __real_inflateSetDictionary(z, dict, len);
 }
 
-WRAP(EVP_MD *, EVP_MD_fetch, OSSL_LIB_CTX *ctx, const char *name, const char *properties)
+/* What libcrypto's functions are replaced by when they are looked for. */
+static EVP_MD *md_fetch(OSSL_LIB_CTX *ctx, const char *name, const char *properties)
 {
-	return refuse() ? NULL : __real_EVP_MD_fetch(ctx, name, properties);
+	return refuse() ? NULL : EVP_MD_fetch(ctx, name, properties);
 }
 
-WRAP(EVP_MD_CTX *, EVP_MD_CTX_new, void)
+static EVP_MD_CTX *md_ctx_new(void)
 {
-	return refuse() ? NULL : __real_EVP_MD_CTX_new();
+	return refuse() ? NULL : EVP_MD_CTX_new();
 }
 
-WRAP(int, EVP_DigestUpdate, EVP_MD_CTX *ctx, const void *bytes, size_t len)
+static int digest_update(EVP_MD_CTX *ctx, const void *bytes, size_t len)
 {
-	return refuse() ? 0 : __real_EVP_DigestUpdate(ctx, bytes, len);
+	return refuse() ? 0 : EVP_DigestUpdate(ctx, bytes, len);
 }
 
-WRAP(int, EVP_DigestFinal_ex, EVP_MD_CTX *ctx, unsigned char *md, unsigned int *size)
+static int digest_final(EVP_MD_CTX *ctx, unsigned char *md, unsigned int *size)
 {
-	return refuse() ? 0 : __real_EVP_DigestFinal_ex(ctx, md, size);
+	return refuse() ? 0 : EVP_DigestFinal_ex(ctx, md, size);
 }
 
-WRAP(int, EVP_Digest, const void *bytes, size_t len, unsigned char *md, unsigned int *size, const EVP_MD *type,
-     ENGINE *engine)
+static int digest_once(const void *bytes, size_t len, unsigned char *md, unsigned int *size, const EVP_MD *type, ENGINE *engine)
 {
-	return refuse() ? 0 : __real_EVP_Digest(bytes, len, md, size, type, engine);
+	return refuse() ? 0 : EVP_Digest(bytes, len, md, size, type, engine);
 }
 
-WRAP(EVP_CIPHER *, EVP_CIPHER_fetch, OSSL_LIB_CTX *ctx, const char *name, const char *properties)
+static EVP_CIPHER *cipher_fetch(OSSL_LIB_CTX *ctx, const char *name, const char *properties)
 {
-	return refuse() ? NULL : __real_EVP_CIPHER_fetch(ctx, name, properties);
+	return refuse() ? NULL : EVP_CIPHER_fetch(ctx, name, properties);
 }
 
-WRAP(EVP_CIPHER_CTX *, EVP_CIPHER_CTX_new, void)
+static EVP_CIPHER_CTX *cipher_ctx_new(void)
 {
-	return refuse() ? NULL : __real_EVP_CIPHER_CTX_new();
+	return refuse() ? NULL : EVP_CIPHER_CTX_new();
+}
+
+WRAP(void *, dlsym, void *library, const char *name)
+{
+	static const struct {
+		const char *name;
+		void *f;
+	} replaced[] = {
+		{ "EVP_MD_fetch", (void *)md_fetch },
+		{ "EVP_MD_CTX_new", (void *)md_ctx_new },
+		{ "EVP_DigestUpdate", (void *)digest_update },
+		{ "EVP_DigestFinal_ex", (void *)digest_final },
+		{ "EVP_Digest", (void *)digest_once },
+		{ "EVP_CIPHER_fetch", (void *)cipher_fetch },
+		{ "EVP_CIPHER_CTX_new", (void *)cipher_ctx_new },
+	};
+
+	for (size_t i = 0; i < sizeof(replaced) / sizeof(replaced[0]); i++)
+		if (strcmp(replaced[i].name, name) == 0)
+			return replaced[i].f;
+	return __real_dlsym(library, name);
 }
 
 /* Each does one thing with a new codec (NULL: could not be had): 0 or -errno. */
