@@ -41,8 +41,9 @@ struct command {
 	int (*run)(struct ctl *ctl, const struct args *args); /* returns enum ctl_exit */
 };
 
-extern const struct command command_config, command_help, command_list, command_log_level, command_mount,
-	command_plugins, command_remount, command_retry, command_show, command_stats, command_stop, command_umount;
+extern const struct command command_config, command_help, command_image, command_list, command_log_level,
+	command_mount, command_plugins, command_remount, command_retry, command_show, command_stats, command_stop,
+	command_umount;
 
 /* Ends with NULL. */
 extern const struct command *const commands[];

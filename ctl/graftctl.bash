@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Completion of graftctl(1) for bash: commands, options, and what the server knows: mounted paths, plugins, their keys.
+# Completion of graftctl(1) for bash: commands, options, what the server knows (mounted paths, plugins, their keys), and paths in
+# an image.
 
 # Prints a line for each word of what graftctl says that begins with the prefix; asks the server that the line names.
 _graftctl_ask() {
@@ -43,6 +44,25 @@ _graftctl_folders() {
 	compopt -o filenames 2>/dev/null || true
 }
 
+_graftctl_files() {
+	local file
+	while IFS= read -r file; do
+		COMPREPLY+=("$file")
+	done < <(compgen -f -- "$current")
+	compopt -o filenames 2>/dev/null || true
+}
+
+# Paths in the image that the line names, down to the next slash. A name that is escaped cannot be typed.
+_graftctl_image_paths() {
+	local above=${current%"${current##*/}"} name quoted
+	while IFS= read -r name; do
+		[[ $name != *\\* ]] || continue
+		printf -v quoted '%q' "$above$name"
+		[[ $above$name != "$current"* && $quoted != "$current"* ]] || COMPREPLY+=("$quoted")
+	done < <(graftctl image ls "${given[1]}" "${above:-/}" 2>/dev/null)
+	compopt -o nospace 2>/dev/null || true
+}
+
 # What stands behind an option that has a value; fails where previous is none.
 _graftctl_value() {
 	case $previous in
@@ -60,6 +80,9 @@ _graftctl_value() {
 		;;
 	--source) _graftctl_folders ;;
 	--layers) _graftctl_column '' plugins ;;
+	-b | --blob-dir) _graftctl_folders ;;
+	--blob-file | --device) _graftctl_files ;;
+	--validate) _graftctl_words none crc digest full ;;
 	--name) ;;
 	*) return 1 ;;
 	esac
@@ -72,6 +95,15 @@ _graftctl_options() {
 	umount) _graftctl_words --strict ;;
 	list) _graftctl_words --paths ;;
 	stats) _graftctl_words --watch ;;
+	image)
+		_graftctl_words --blob-dir --blob-file --device
+		case ${given[0]-} in
+		ls) _graftctl_words --long --recursive ;;
+		stat) _graftctl_words --chunks ;;
+		cat) _graftctl_words --validate ;;
+		check) _graftctl_words --fast ;;
+		esac
+		;;
 	'') _graftctl_words --version ;;
 	esac
 }
@@ -79,8 +111,8 @@ _graftctl_options() {
 # Arguments by their number among the words that are no options.
 _graftctl_argument() {
 	case $command:$arguments in
-	:*) _graftctl_words mount umount remount list show stats retry plugins config log-level stop help ;;
-	help:0) _graftctl_words mount umount remount list show stats retry plugins config log-level stop ;;
+	:*) _graftctl_words mount umount remount list show stats retry plugins config log-level stop image help ;;
+	help:0) _graftctl_words mount umount remount list show stats retry plugins config log-level stop image ;;
 	umount:0 | show:0 | stats:0 | retry:0 | remount:1) _graftctl_paths ;;
 	remount:0)
 		_graftctl_paths
@@ -88,6 +120,9 @@ _graftctl_argument() {
 		;;
 	mount:0) _graftctl_folders ;;
 	plugins:0) _graftctl_column '' plugins ;;
+	image:0) _graftctl_words show ls stat cat check ;;
+	image:1) _graftctl_files ;;
+	image:2) case ${given[0]} in ls | stat | cat) _graftctl_image_paths ;; esac ;;
 	log-level:0) _graftctl_words error warn info debug trace ;;
 	esac
 }
@@ -119,7 +154,7 @@ _graftctl_strip() {
 }
 
 _graftctl() {
-	local -a words
+	local -a words given=()
 	local current previous='' command='' socket='' type='' arguments=0 i last
 	COMPREPLY=()
 	_graftctl_join
@@ -130,12 +165,14 @@ _graftctl() {
 		-s | --socket) socket=${words[++i]} ;;
 		-t | --type) type=${words[++i]} ;;
 		-o | --option | --source | --layers | --name) ((i++)) ;;
+		-b | --blob-dir | --blob-file | --device | --validate) ((i++)) ;;
 		-*) ;;
 		*)
-			if [ -n "$command" ]; then ((arguments++)); else command=${words[i]}; fi
+			if [ -n "$command" ]; then given+=("${words[i]}"); else command=${words[i]}; fi
 			;;
 		esac
 	done
+	arguments=${#given[@]}
 	((last == 0)) || previous=${words[last - 1]}
 	if ! _graftctl_value; then
 		if [[ $current == -* ]]; then _graftctl_options; else _graftctl_argument; fi

@@ -8,8 +8,8 @@
 
 const struct command *const commands[] = {
 	&command_mount, &command_umount, &command_remount, &command_list, &command_show, &command_stats,
-	&command_retry, &command_plugins, &command_config, &command_log_level, &command_stop, &command_help,
-	NULL,
+	&command_retry, &command_plugins, &command_config, &command_log_level, &command_stop, &command_image,
+	&command_help, NULL,
 };
 
 #define COMMANDS_MAX (sizeof(commands) / sizeof(commands[0]))
@@ -54,7 +54,7 @@ void command_print_help(const struct command *command)
 
 void command_print_overview(void)
 {
-	puts("graftctl - mounts, unmounts and looks into a file system server that runs\n"
+	puts("graftctl - mounts, unmounts and looks into a file system server that runs, and into images\n"
 	     "\n"
 	     "usage: graftctl [-s SOCKET] [--json] COMMAND [ARGUMENT]...\n"
 	     "\n"
