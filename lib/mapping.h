@@ -31,10 +31,14 @@ enum mapping_mode {
  * Maps size bytes (at least 1) from off (any byte) of fd, which may be closed afterwards. The range must lie in the
  * file now: -EINVAL if not. The first call in the process installs the handler of SIGBUS; a SIGBUS that no guarded
  * mapping explains goes to the handler that was there before, or ends the process as it always did. 0 or -errno with
- * err. Any thread.
+ * err. Any thread; one that blocks SIGBUS must not touch the mapping (threads of thread_start do not block it).
  */
-int mapping_open(struct mapping *m, int fd, uint64_t off, uint64_t size, enum mapping_mode mode, struct graft_error *err);
-/* Guards memory that the caller mapped from a file and unmaps after mapping_unguard. base is page aligned. */
+int mapping_open(struct mapping *m, int fd, uint64_t off, uint64_t size, enum mapping_mode mode,
+		 struct graft_error *err);
+/*
+ * Guards memory that the caller mapped from a file and unmaps after mapping_unguard. base is page aligned. Missing pages
+ * become writable, however it is mapped.
+ */
 int mapping_guard(struct mapping *m, void *base, uint64_t size, struct graft_error *err);
 void mapping_unguard(struct mapping *m);
 /* Nobody may be reading it. Does nothing to an empty one; leaves an empty one. Keeps errno. */

@@ -2,50 +2,33 @@
 /* The dirty bitmap of live migration. */
 #include "transport/dirty_log.h"
 
+#include "lib/mapping.h"
+
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct dirty_log {
 	_Atomic uint32_t refs;
 	_Atomic uint8_t *bits;
-	uint64_t size; /* bytes of bits */
-	void *base;    /* page-aligned start of the mapping */
-	size_t length;
+	uint64_t size;      /* bytes of bits */
+	struct mapping map; /* the front end may shrink the file at any time: marks beyond its end are lost */
 };
 
 struct dirty_log *dirty_log_new(int fd, uint64_t size, uint64_t offset, struct graft_error *err)
 {
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), lead = offset % page;
-	struct dirty_log *log;
-	struct stat st;
+	struct dirty_log *log = calloc(1, sizeof(*log));
 
-	if (size == 0 || offset > (uint64_t)INT64_MAX || size > (uint64_t)INT64_MAX - offset) {
-		error_set(err, EINVAL, "dirty log of %" PRIu64 " bytes at offset %" PRIu64, size, offset);
-		return NULL;
-	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || offset + size > (uint64_t)st.st_size) {
-		error_set(err, EINVAL, "dirty log of %" PRIu64 " bytes reaches beyond the end of its file", size);
-		return NULL;
-	}
-	log = calloc(1, sizeof(*log));
 	if (!log) {
 		error_set(err, ENOMEM, "out of memory");
 		return NULL;
 	}
-	atomic_init(&log->refs, 1);
-	log->length = size + lead;
-	log->base = mmap(NULL, log->length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)(offset - lead));
-	if (log->base == MAP_FAILED) {
-		error_set(err, errno, "cannot map the dirty log: %s", strerror(errno));
+	if (mapping_open(&log->map, fd, offset, size, MAPPING_SHARED, err) < 0) {
+		error_wrap(err, "dirty log");
 		free(log);
 		return NULL;
 	}
-	log->bits = (_Atomic uint8_t *)log->base + lead;
+	atomic_init(&log->refs, 1);
+	log->bits = (_Atomic uint8_t *)log->map.base;
 	log->size = size;
 	return log;
 }
@@ -62,7 +45,7 @@ void dirty_log_put(struct dirty_log *log)
 	/* acq_rel: all other holders' marks come before the unmap. */
 	if (!log || atomic_fetch_sub_explicit(&log->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	munmap(log->base, log->length);
+	mapping_close(&log->map);
 	free(log);
 }
 

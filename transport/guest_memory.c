@@ -2,6 +2,8 @@
 /* The guest's memory: mapping of regions, tables of them, and translation of addresses. */
 #include "transport/guest_memory.h"
 
+#include "lib/mapping.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/magic.h>
@@ -16,6 +18,7 @@ struct guest_mapping {
 	_Atomic uint32_t refs;
 	void *base; /* page-aligned start, perhaps before the region */
 	size_t length;
+	struct mapping guard; /* of base and length: the front end may shrink the file at any time */
 };
 
 static void mapping_put(struct guest_mapping *map)
@@ -23,6 +26,7 @@ static void mapping_put(struct guest_mapping *map)
 	/* acq_rel: all other holders' accesses come before the unmap. */
 	if (atomic_fetch_sub_explicit(&map->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	mapping_unguard(&map->guard);
 	munmap(map->base, map->length);
 	free(map);
 }
@@ -55,12 +59,33 @@ static int region_check(const struct guest_region_info *info, int fd, struct gra
 	return 0;
 }
 
+/* Maps length bytes of fd from start into *map. */
+static int map_file(struct guest_mapping *map, int fd, uint64_t start, uint64_t length, uint64_t gpa,
+		    struct graft_error *err)
+{
+	void *base = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)start);
+	int rc;
+
+	if (base == MAP_FAILED)
+		return error_set(err, errno, "cannot map memory region at 0x%" PRIx64 ": %s", gpa, strerror(errno));
+	rc = mapping_guard(&map->guard, base, length, err);
+	if (rc < 0) {
+		munmap(base, length);
+		return rc;
+	}
+	/* A core file of the server shall not hold a guest. */
+	madvise(base, length, MADV_DONTDUMP);
+	map->base = base;
+	map->length = length;
+	atomic_init(&map->refs, 1);
+	return 0;
+}
+
 static int region_map(struct guest_region *region, const struct guest_region_info *info, int fd,
 		      struct graft_error *err)
 {
 	struct guest_mapping *map;
 	uint64_t unit, start, lead, length;
-	void *base;
 	int rc;
 
 	rc = region_check(info, fd, err);
@@ -75,21 +100,15 @@ static int region_map(struct guest_region *region, const struct guest_region_inf
 	map = malloc(sizeof(*map));
 	if (!map)
 		return error_set(err, ENOMEM, "out of memory");
-	base = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)start);
-	if (base == MAP_FAILED) {
-		rc = error_set(err, errno, "cannot map memory region at 0x%" PRIx64 ": %s", info->gpa, strerror(errno));
+	rc = map_file(map, fd, start, length, info->gpa, err);
+	if (rc < 0) {
 		free(map);
 		return rc;
 	}
-	/* A core file of the server shall not hold a guest. */
-	madvise(base, length, MADV_DONTDUMP);
-	map->base = base;
-	map->length = length;
-	atomic_init(&map->refs, 1);
 	*region = (struct guest_region){ .gpa = info->gpa,
 					 .size = info->size,
 					 .user_addr = info->user_addr,
-					 .hva = (uint8_t *)base + lead,
+					 .hva = (uint8_t *)map->base + lead,
 					 .mapping = map };
 	return 0;
 }
