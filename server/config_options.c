@@ -24,7 +24,8 @@ static const char *const flags[] = { "auto", "never", "always", NULL };
 	     "the server clears setuid, setgid and capabilities at a write"), \
 	FLAG(settings, "readdirplus", CONFIG_KEY_READDIRPLUS, "listings bring attributes along"), \
 	FLAG(settings, "allow-mmap", CONFIG_KEY_ALLOW_MMAP, "files open with direct I/O may be mapped shared"), \
-	FLAG(settings, "locks", CONFIG_KEY_LOCKS, "the client's POSIX and BSD locks reach the server")
+	FLAG(settings, "locks", CONFIG_KEY_LOCKS, "the client's POSIX and BSD locks reach the server"), \
+	FLAG(settings, "no-open", CONFIG_KEY_NO_OPEN, "files are opened without asking the server")
 
 const struct graft_opt config_server_options[] = {
 	{ .key = "instance", .dflt = "graftfs", .type = GRAFT_OPT_STRING, SERVER(instance),

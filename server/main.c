@@ -69,6 +69,7 @@ static int make_doors(struct parts *p, struct graft_error *err)
 /* Clients find every mount: those made at run time are back before a door opens. */
 static int start(struct parts *p, struct graft_error *err)
 {
+	p->server->fixed = !p->control;
 	int res = server_start(p->server, err);
 
 	if (!res && p->control)

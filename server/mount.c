@@ -71,6 +71,13 @@ static void make_routes(struct mount *m)
 	}
 }
 
+/* What a plugin that says nothing of flags cannot do without: the operations it has. */
+static uint64_t flags_of_opens(const struct mount_member *m)
+{
+	return (member_op(m, FUSE_OPEN) ? FUSE_NO_OPEN_SUPPORT : 0) |
+	       (member_op(m, FUSE_OPENDIR) ? FUSE_NO_OPENDIR_SUPPORT : 0);
+}
+
 static int read_features(struct mount *m, struct mount_member *member, struct graft_error *err)
 {
 	struct graft_features f = { .size = sizeof(f), .can = UINT64_MAX };
@@ -78,6 +85,8 @@ static int read_features(struct mount *m, struct mount_member *member, struct gr
 	if (member->desc->features) {
 		f.can = 0;
 		member->desc->features(member->inst, &f);
+	} else {
+		f.can &= ~flags_of_opens(member);
 	}
 	if (f.want & ~f.can || f.need & ~f.want)
 		return error_set(err, EINVAL, "plugin %s: its INIT flags contradict each other", member->desc->name);

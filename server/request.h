@@ -30,6 +30,7 @@ struct request {
 	_Atomic(struct view *) view;
 	struct session_mount *sm; /* the mount it goes to; NULL: the router's own */
 	bool entered;             /* it is a user of sm by itself: it went ASYNC and let go of the view */
+	bool switch_off;          /* ENOSYS may leave: the client need not ask again */
 	bool keep_view;           /* it needs the view until it ends */
 	struct root_handles *roots; /* OPENDIR of node 1: where root_fh was taken for it; else NULL */
 	uint64_t root_fh;

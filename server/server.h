@@ -25,6 +25,7 @@ struct server {
 	_Atomic uint32_t queues;    /* that ever counted: gives each its shard */
 	_Atomic uint64_t sessions;  /* number of the last session */
 	uint32_t fd_budget;         /* descriptors that plugins may share */
+	bool fixed;                 /* mounts neither come nor go; set before server_start */
 	bool membarrier;            /* light barriers need no instruction, see barrier.h */
 };
 

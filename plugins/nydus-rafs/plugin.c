@@ -2,10 +2,11 @@
 /* The nydus-rafs backend: its plugin object and what the server asks of it. */
 #include "operations.h"
 
-#define PLUS_FLAGS (FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO)
 #define WANTED                                                                                                         \
 	(FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_AUTO_INVAL_DATA | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |            \
-	 FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_CACHE_SYMLINKS | FUSE_SUBMOUNTS | FUSE_ALLOW_IDMAP | PLUS_FLAGS)
+	 FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_CACHE_SYMLINKS | FUSE_SUBMOUNTS | FUSE_ALLOW_IDMAP |              \
+	 FUSE_DO_READDIRPLUS)
+#define NO_OPENS (FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT)
 
 static int plugin_create(const struct graft_host *host, struct graft_slot *slot, const void *settings,
 			 struct graft_inst **inst, struct graft_error *err)
@@ -13,13 +14,15 @@ static int plugin_create(const struct graft_host *host, struct graft_slot *slot,
 	return instance_new(inst, host, slot, settings, err);
 }
 
-/* It can everything: what only matters to those who write must stay possible for other mounts of the connection. */
+/*
+ * It can everything: what only matters to those who write must stay possible for other mounts of the connection. An OPEN
+ * does nothing here but to verify, where that is asked for. Listings always bring attributes: they lie beside the names.
+ */
 static void plugin_features(struct graft_inst *inst, struct graft_features *f)
 {
-	(void)inst;
 	f->blocking = 0;
-	f->can = UINT64_MAX & ~(uint64_t)FUSE_EXPORT_SUPPORT;
-	f->want = WANTED;
+	f->can = UINT64_MAX & ~(uint64_t)(FUSE_EXPORT_SUPPORT | (inst->verify ? NO_OPENS : 0));
+	f->want = WANTED | (inst->verify ? 0 : NO_OPENS);
 	f->need = 0;
 }
 

@@ -28,6 +28,16 @@ static int open_session(struct fuse_conn *c, const struct fuse_init_out *out, ui
 	return res;
 }
 
+/*
+ * A client that learned that files need no OPEN never sends one again: a mount that needs it could not come later, so
+ * that has to be asked for by key. Nor would it ask again for a listing that our own directories change.
+ */
+static void forgo_no_open(struct init_policy *policy)
+{
+	policy->want &= ~(uint64_t)(FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT);
+	policy->can &= ~(uint64_t)FUSE_NO_OPENDIR_SUPPORT;
+}
+
 /* Every INIT ends the session before it, also one that is refused. */
 static int run_init(struct request *r)
 {
@@ -43,6 +53,8 @@ static int run_init(struct request *r)
 	/* Mount points are submounts, and that is the server's own to serve. */
 	policy.can |= FUSE_SUBMOUNTS;
 	policy.want |= FUSE_SUBMOUNTS;
+	if (!c->server->fixed)
+		forgo_no_open(&policy);
 	int res = init_negotiate((const void *)r->in, &policy, out, &flags, &err);
 	if (res == 1)
 		return 0;

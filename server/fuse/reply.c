@@ -16,7 +16,7 @@
 /* A result as the client may see it. ENOSYS from a plugin would switch the operation off for every mount. */
 static int visible(const struct request *r, int res)
 {
-	if (res == -ENOSYS && r->op && !(r->op->flags & (OP_SERVER | OP_LOCKS)))
+	if (res == -ENOSYS && r->op && !r->switch_off && !(r->op->flags & (OP_SERVER | OP_LOCKS)))
 		return -EOPNOTSUPP;
 	if (res > 0 || res < -ERRNO_MAX)
 		return -EIO;

@@ -191,7 +191,7 @@ static int find(struct request *r, const struct view *v, struct router_spot *spo
 	int res = find_spot(v, r->header.nodeid, spot);
 
 	*second = (struct router_spot){ 0 };
-	if (!res && r->header.nodeid == PLACE_ROOT_ID) {
+	if (!res && r->header.nodeid == PLACE_ROOT_ID && !(v->session->pub.flags & FUSE_NO_OPENDIR_SUPPORT)) {
 		if (names_root_handle(r->header.opcode))
 			res = find_root_handle(r, v, spot);
 		else if (r->header.opcode == FUSE_OPENDIR)

@@ -114,6 +114,13 @@ void async_finished(struct async_state *a, int res)
 	transport_complete(t, answer(r, res));
 }
 
+/* An OPEN that is not needed: the client goes on with handle 0 and never asks again. */
+static bool needs_no_open(const struct request *r, const struct graft_session *s)
+{
+	return (r->header.opcode == FUSE_OPEN && s->flags & FUSE_NO_OPEN_SUPPORT) ||
+	       (r->header.opcode == FUSE_OPENDIR && s->flags & FUSE_NO_OPENDIR_SUPPORT);
+}
+
 static int handle(struct request *r)
 {
 	if (r->op->flags & OP_SERVER)
@@ -126,6 +133,9 @@ static int handle(struct request *r)
 	if (res)
 		return res;
 	if (r->op->flags & OP_LOCKS && !(s->flags & (FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS)))
+		return -ENOSYS;
+	r->switch_off = needs_no_open(r, s);
+	if (r->switch_off)
 		return -ENOSYS;
 	if (r->header.opcode == FUSE_FORGET)
 		return forget_one(r, v);
@@ -142,7 +152,7 @@ static void start(struct fuse_conn *c, struct request *r, struct transport_reque
 	r->began = clock_ns(CLOCK_MONOTONIC);
 	r->sm = NULL;
 	r->roots = NULL;
-	r->entered = r->keep_view = false;
+	r->entered = r->keep_view = r->switch_off = false;
 	r->on_worker = false;
 	r->alloc_left = ALLOC_MAX;
 	r->call.nframes = 0;

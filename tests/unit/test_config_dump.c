@@ -15,7 +15,7 @@
 #define SERVER "[server]\nsandbox = none\nseccomp = none\nplugin-dir = " TEST_PLUGIN_DIR "\n"
 #define FLAGS                                                                                       \
 	"writeback = auto\nposix-acl = auto\nsecurity-label = auto\nkillpriv-v2 = auto\nreaddirplus = auto\n" \
-	"allow-mmap = auto\nlocks = auto\nsubmounts = auto\n"
+	"allow-mmap = auto\nlocks = auto\nno-open = auto\nsubmounts = auto\n"
 
 static const char *const files[] = {
 	SERVER "[transport vhost-user]\nsocket = /run/x.sock\n[mount web]\nat = /\ntype = probe\nsource = /srv\n",
@@ -76,12 +76,12 @@ static void test_keys_kept(void **state)
 		"\nworkers = 12\n",
 		"[server]\ninstance = graftfs\nstate-dir = /run/s\napi-socket = /run/s/api\nlog-file = /var/log/x\n",
 		"\n[transport fuse]\nmountpoint = /mnt/a;b\nthreads = 5\nread-only = false\nwriteback = never\nposix-acl = auto\n"
-		"security-label = auto\nkillpriv-v2 = auto\nreaddirplus = auto\nallow-mmap = auto\nlocks = auto\n\n[",
+		"security-label = auto\nkillpriv-v2 = auto\nreaddirplus = auto\nallow-mmap = auto\nlocks = auto\nno-open = auto\n\n[",
 		"\n[mount d]\nat = /a/b c\ntype = probe\nsource = /d\n",
 		"\nplugins = probe-plain   probe-newer\nplugins = probe-layer\n",
 		"\nrlimit-nofile = 1048576\n",
 		"\n[transport vhost-user a]\nfd = 77\ntag = a;b #c\nqueues = 1\nonce = true\n",
-		"\nlocks = always\n",
+		"\nlocks = always\nno-open = auto\n",
 		"\n[mount a.b-c]\nat = /\ntype = probe\nlayers = probe-layer:outer\tprobe-plain  probe-layer\n"
 		"source = /with blanks/and;semicolons\nlabel = [x] = \"y\"\nnodes = 2048\n"
 		"spare = 18446744073709551615\ntimeout = 86400\n"

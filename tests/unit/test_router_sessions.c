@@ -215,6 +215,45 @@ static void test_flag_before_sessions(void **state)
 	check_file(w->c, "/m/file", "1");
 }
 
+/* Where nothing can come or go, a client whose mounts need no OPEN is told so. Listings then go by handle 0, the root's too. */
+static void test_no_open(void **state)
+{
+	struct world *w = *state;
+	uint64_t fh, flags = FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT;
+
+	w->rig->server->fixed = true;
+	world_tree(w, 0, "file=1 sub/ sub/file=2")->need = flags;
+	assert_int_equal(rig_mount(w->rig, "/", &w->t[0], NULL), 0);
+	world_init(w, flags);
+	uint64_t file = call_node(w->c, "/file"), sub = call_node(w->c, "/sub");
+	assert_int_equal(call_open(w->c, FUSE_OPEN, file, &fh), -ENOSYS);
+	assert_int_equal(call_open(w->c, FUSE_OPENDIR, sub, &fh), -ENOSYS);
+	assert_int_equal(call_open(w->c, FUSE_OPENDIR, 1, &fh), -ENOSYS);
+	assert_int_equal(call_read_dir(w->c, FUSE_READDIR, 1, 0, LIST_SIZE, &w->list), 0);
+	assert_string_equal(listing_names(&w->list), "file sub");
+	assert_int_equal(call_read_dir(w->c, FUSE_READDIRPLUS, sub, 0, LIST_SIZE, &w->list), 0);
+	assert_string_equal(listing_names(&w->list), "file");
+}
+
+/* By key, where mounts come and go: then one that needs to be asked is refused, and directories are still opened. */
+static void test_no_open_by_key(void **state)
+{
+	struct world *w = *state;
+	struct graft_error err = { 0 };
+	uint64_t fh;
+
+	world_mount(w, "/m", 0, "file=1");
+	w->rig->keys[CONFIG_KEY_NO_OPEN] = CONFIG_FLAG_ALWAYS;
+	world_init(w, FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT);
+	assert_int_equal(call_open(w->c, FUSE_OPEN, call_node(w->c, "/m/file"), &fh), -ENOSYS);
+	check_names(w, "/", "m");
+	check_names(w, "/m", "file");
+	world_tree(w, 1, "")->cannot = FUSE_NO_OPEN_SUPPORT;
+	assert_true(rig_mount(w->rig, "/n", &w->t[1], &err) < 0);
+	assert_non_null(strstr(err.text, "NO_OPEN_SUPPORT"));
+	tree_check_empty(&w->t[1]);
+}
+
 /* --- notifications --- */
 
 struct notice_entry {
@@ -479,7 +518,7 @@ int main(void)
 		T(test_later_sessions),
 		T(test_disconnect_with_mounts),
 		T(test_flag_that_is_missing),
-		T(test_flag_before_sessions),
+		T(test_flag_before_sessions), T(test_no_open), T(test_no_open_by_key),
 		T(test_notifications),
 		T(test_4096_mounts),
 		T(test_batch_forget),
