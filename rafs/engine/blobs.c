@@ -27,11 +27,14 @@ static bool is_plain(const struct rafs_blob_info *info)
 static void shared_free(struct shared_blob *s)
 {
 	cache_file_close(s->cache);
-	if (s->table)
-		chunk_table_close(s->table);
+	chunk_table_close(s->table);
+	/* What was filled last may have gone over the limit, and nobody had it open but this. */
+	if (s->dir)
+		cache_dir_trim(s->dir);
 	cache_dir_put(s->dir);
 	pthread_mutex_destroy(&s->lock);
 	free((void *)s->verified);
+	free((void *)s->told);
 	free(s);
 }
 

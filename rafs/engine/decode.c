@@ -3,7 +3,6 @@
 #include "rafs/engine/internal.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #define CONTEXT_CHUNKS_MAX 65536 /* looked at on each side of a context's chunk */
@@ -61,22 +60,15 @@ static const unsigned char *bytes_of(const struct work *k, const struct rafs_chu
 	return k->plain + (is_context(k->unit) ? chunk->at : 0);
 }
 
-static void complain(struct work *k, const struct rafs_chunk *chunk, const char *where, const char *then)
-{
-	reader_add(&k->r->count.bad_chunks, 1);
-	reader_say(k->r, GRAFT_LOG_ERROR, "blob %s, chunk %" PRIu32 " (inode %" PRIu64 "): its bytes in the %s are bad; %s",
-		   k->s->info.id, chunk->index, k->ino, where, then);
-}
-
 /* last: nothing will be tried after this. */
 static int check_chunk(struct work *k, const struct rafs_chunk *chunk, bool last)
 {
 	int res = chunk_check(k->r, k->b, chunk, bytes_of(k, chunk));
 
-	if (res < 0)
-		complain(k, chunk, "blob", last ? "reads of it fail" : "it is fetched anew");
-	else
+	if (!res)
 		chunk_set_verified(k->s, chunk->index, true);
+	else if (last)
+		complain(k->r, k->s, chunk, k->ino, "bad also when fetched anew: reads of it fail");
 	return res;
 }
 
@@ -151,7 +143,7 @@ static int decode_cached(struct work *k)
 	if (!res)
 		return 0;
 	cache_file_clear_ready(k->s->cache, chunk->index);
-	complain(k, chunk, "cache", "it is fetched anew");
+	complain(k->r, k->s, chunk, k->ino, "bad in the cache: it is fetched anew");
 	return -EAGAIN;
 }
 
@@ -166,7 +158,7 @@ static int from_raw_cache(struct work *k)
 	    each_chunk(k, check_chunk, false) == 0)
 		return 1;
 	cache_file_clear_ready(k->s->cache, u->chunk.index);
-	complain(k, &u->chunk, "cache", "it is fetched anew");
+	complain(k->r, k->s, &u->chunk, k->ino, "bad in the cache: it is fetched anew");
 	return 0;
 }
 
@@ -261,21 +253,6 @@ static int read_unit(struct work *k, const unsigned char **raw)
 	return res;
 }
 
-static void complain_unread(struct work *k, int res)
-{
-	reader_say(k->r, GRAFT_LOG_ERROR, "blob %s, chunk %" PRIu32 " (inode %" PRIu64 ") cannot be read: %s", k->s->info.id,
-		   k->unit->chunk.index, k->ino, strerror(-res));
-}
-
-static int decode_loudly(struct work *k, const unsigned char *raw, bool last)
-{
-	int res = decode(k, raw);
-
-	if (res == -EIO)
-		complain(k, &k->unit->chunk, "blob", last ? "reads of it fail" : "it is fetched anew");
-	return res;
-}
-
 static int from_blob(struct work *k, const unsigned char *raw)
 {
 	int res = -EIO;
@@ -285,9 +262,12 @@ static int from_blob(struct work *k, const unsigned char *raw)
 
 		res = raw ? 0 : read_unit(k, &raw);
 		if (res < 0 && last)
-			complain_unread(k, res);
-		if (!res)
-			res = decode_loudly(k, raw, last);
+			complain(k->r, k->s, &k->unit->chunk, k->ino, "cannot be read from the blob: reads of it fail");
+		if (!res) {
+			res = decode(k, raw);
+			if (res == -EIO && last)
+				complain(k->r, k->s, &k->unit->chunk, k->ino, "cannot be unpacked: reads of it fail");
+		}
 		if (!res) {
 			res = each_chunk(k, check_chunk, last);
 			/* A context with one bad chunk still has good ones: those who wait check theirs. */

@@ -18,6 +18,7 @@
 #include "rafs/engine/reader.h"
 
 #include <graftfs/plugin.h>
+#include <pthread.h>
 
 #define FETCH_RAW_MAX   (UINT64_C(1) << 20)  /* bytes of one backend read that joins several units */
 #define FETCH_UNITS_MAX 64                   /* of one fetch */
@@ -25,7 +26,7 @@
 #define FLIGHT_BUCKETS  64
 #define STREAMS         4
 #define PART_TRIES      3
-#define LOG_TEXT_MAX    512
+#define LOG_TEXT_MAX    2048
 
 /* One piece of a read. */
 struct part {
@@ -104,6 +105,7 @@ struct shared_blob {
 	struct chunk_table *table; /* v6 but TARFS */
 	struct cache_file *cache;  /* NULL: none */
 	_Atomic unsigned char *verified; /* a bit for each chunk: its check passed in this process */
+	_Atomic unsigned char *told;     /* a bit for each chunk: it was said to be bad; made when the first one is */
 	uint32_t chunks;
 	pthread_mutex_t lock;
 	struct flight *flights[FLIGHT_BUCKETS];
@@ -154,6 +156,7 @@ struct reader {
 	pthread_mutex_t lock; /* opening of blobs, busy */
 	pthread_cond_t changed;
 	uint32_t busy; /* reads, fetches and the prefetch under way */
+	_Atomic uint64_t named_ns; /* when a file's name was last looked for */
 	_Atomic bool stopping;
 	struct prefetch *prefetch;
 	_Atomic bool prefetching;
@@ -170,6 +173,9 @@ static inline void reader_add(uint64_t *counter, uint64_t n)
 void reader_enter(struct reader *r); /* busy + 1 */
 void reader_leave(struct reader *r);
 void reader_say(struct reader *r, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* complain.c: says once for each chunk, with blob and file, that it is bad; ino 0: nobody's, only counted. then: what happens now. */
+void complain(struct reader *r, struct shared_blob *s, const struct rafs_chunk *chunk, uint64_t ino, const char *then);
 
 /* blobs.c: opens blob i if it is not: NULL with *error. May block; not under a lock. */
 struct reader_blob *blob_get(struct reader *r, uint32_t i, int *error);

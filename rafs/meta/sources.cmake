@@ -6,4 +6,4 @@ target_sources(graft_rafs PRIVATE
 foreach(part super blobs inode dir file xattr)
 	target_sources(graft_rafs PRIVATE ${CMAKE_CURRENT_LIST_DIR}/v6_${part}.c)
 endforeach()
-target_sources(graft_rafs PRIVATE ${CMAKE_CURRENT_LIST_DIR}/digest_table.c)
+target_sources(graft_rafs PRIVATE ${CMAKE_CURRENT_LIST_DIR}/digest_table.c ${CMAKE_CURRENT_LIST_DIR}/path.c)

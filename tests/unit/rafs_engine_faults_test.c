@@ -46,9 +46,12 @@ static void test_bad_chunk(void **state)
 	world_blob(&w, blob);
 	world_spoil(blob, chunk.c_off + chunk.c_size / 2);
 	assert_int_equal(read_file(&w, "chunks/dup-a"), -EIO);
-	assert_true(world_said(&w, "fetched anew"));
+	assert_true(world_said(&w, "(/chunks/dup-a)"));
 	assert_true(world_said(&w, "reads of it fail"));
-	assert_true(world_said(&w, strrchr(blob, '/') + 1));
+	/* Once is enough. */
+	w.log[0] = '\0';
+	assert_int_equal(read_file(&w, "chunks/dup-a"), -EIO);
+	assert_false(world_said(&w, "chunk"));
 	assert_true(reader_counters(w.reader)->bad_chunks >= 2);
 	assert_true(read_file(&w, "links/hard-a") > 0);
 	/* Mended, it can be read: nothing bad was kept. */
@@ -102,7 +105,7 @@ static void test_digest_only(void **state)
 	world_spoil(blob, chunk_of(&w, "chunks/dup-a").u_off + 100);
 	assert_int_equal(reader_wait(w.reader, &inode, 0, bytes, inode.size), inode.size);
 	assert_memory_equal(bytes, right, inode.size);
-	assert_true(world_said(&w, "in the cache are bad"));
+	assert_true(world_said(&w, "bad in the cache"));
 	world_close(&w);
 	/* And it is right in the cache again. */
 	world_open(&w, true);

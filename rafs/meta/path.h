@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an inode is called: for messages, since neither version's inodes say it. */
+#ifndef GRAFT_RAFS_META_PATH_H
+#define GRAFT_RAFS_META_PATH_H
+
+#include "rafs/meta/image.h"
+
+/*
+ * Looks for a name of an inode, from the root down, in at most `entries` directory entries. to gets an absolute path, cut to
+ * room (at least 2) bytes with its NUL. 0, -ENOENT: not found within that, -ENOMEM.
+ */
+int rafs_path_of(const struct rafs_image *image, uint64_t ino, uint32_t entries, char *to, size_t room);
+
+#endif
