@@ -108,7 +108,11 @@ struct graft_session {
 
 enum graft_transport { GRAFT_VHOST_USER = 1, GRAFT_DEV_FUSE = 2 };
 
-/* INIT flags by mask, given by an instance after create(). can must contain want, and want must contain need. */
+/*
+ * INIT flags by mask, given by an instance after create(). can must contain want, and want must contain need.
+ * FUSE_NO_OPEN_SUPPORT, where it is negotiated: no OPEN, FLUSH or RELEASE comes, and handles are 0; likewise
+ * FUSE_NO_OPENDIR_SUPPORT for directories. A plugin without features() can do without those operations it does not have.
+ */
 struct graft_features {
 	uint32_t size;
 	uint32_t blocking; /* 1: every operation may block (a network file system): the server runs all on workers */

@@ -114,11 +114,13 @@ void async_finished(struct async_state *a, int res)
 	transport_complete(t, answer(r, res));
 }
 
-/* An OPEN that is not needed: the client goes on with handle 0 and never asks again. */
+/* An OPEN that is not needed: the client goes on with handle 0 and never asks again. Nor is there anything to flush then. */
 static bool needs_no_open(const struct request *r, const struct graft_session *s)
 {
-	return (r->header.opcode == FUSE_OPEN && s->flags & FUSE_NO_OPEN_SUPPORT) ||
-	       (r->header.opcode == FUSE_OPENDIR && s->flags & FUSE_NO_OPENDIR_SUPPORT);
+	uint32_t opcode = r->header.opcode;
+
+	return ((opcode == FUSE_OPEN || opcode == FUSE_FLUSH) && s->flags & FUSE_NO_OPEN_SUPPORT) ||
+	       (opcode == FUSE_OPENDIR && s->flags & FUSE_NO_OPENDIR_SUPPORT);
 }
 
 static int handle(struct request *r)
