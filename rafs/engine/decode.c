@@ -283,9 +283,10 @@ static int from_blob(struct work *k, const unsigned char *raw)
 
 int flight_decode(const struct fetch *f, const struct flight *flight, struct worker *w, const unsigned char **plain)
 {
-	struct work k = {.r = f->reader, .b = f->blob, .s = f->blob->shared, .unit = &flight->unit, .w = w, .ino = flight->ino};
+	struct work k = {.r = f->reader, .b = f->blob, .s = f->blob->shared, .unit = &flight->unit, .w = w};
 	const unsigned char *raw = f->raw.bytes ? f->raw.bytes + (flight->unit.c_off - f->c_begin) : NULL;
 
+	k.ino = atomic_load_explicit(&flight->ino, memory_order_relaxed);
 	if (flight->unit.key & UNIT_CACHED) {
 		int res = decode_cached(&k);
 

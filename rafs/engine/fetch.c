@@ -100,7 +100,8 @@ static void begin_flight(struct gather *g, struct shared_blob *s, const struct u
 	f->c_end = u->c_off + u->c_size;
 	f->plain += u->plain;
 	g->plain += u->plain;
-	*fl = (struct flight){.unit = *u, .waiters = part, .fetch = f, .ino = ino, .next = *bucket(s, u->key)};
+	*fl = (struct flight){.unit = *u, .waiters = part, .fetch = f, .next = *bucket(s, u->key)};
+	atomic_init(&fl->ino, ino);
 	*bucket(s, u->key) = fl;
 }
 
@@ -126,6 +127,7 @@ int gather_add(struct gather *g, struct reader_blob *b, const struct rafs_chunk 
 		return 0;
 	part->next = fl->waiters;
 	fl->waiters = part;
+	atomic_store_explicit(&fl->ino, ino, memory_order_relaxed);
 	if (g->cause == FETCH_DEMAND && fl->fetch->cause != FETCH_DEMAND)
 		pool_promote(g->reader->pool, &fl->fetch->job);
 	return 0;

@@ -62,7 +62,7 @@ struct flight {
 	struct flight *next; /* in the table */
 	struct part *waiters;
 	struct fetch *fetch;
-	uint64_t ino; /* of the file whose reader asked first, for messages; 0: nobody's */
+	_Atomic uint64_t ino; /* of a file whose reader waits for it, for messages; 0: nobody does yet */
 };
 
 enum fetch_cause { FETCH_DEMAND = POOL_DEMAND, FETCH_AHEAD = POOL_AHEAD, FETCH_PREFETCH = POOL_PREFETCH };

@@ -214,7 +214,7 @@ static void plan_part(struct gather *g, struct part *p)
 		part_done(p, res);
 }
 
-/* A part that goes on alone. Its read's job is free: planning is over, or this is still within it. */
+/* A part that is planned once more, alone. */
 struct retry {
 	struct job job; /* first */
 	struct part *part;
