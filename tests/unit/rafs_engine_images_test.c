@@ -54,9 +54,18 @@ static void read_image(const struct row *row, const struct mode *mode, int round
 	world_drop(&w);
 }
 
+/* Under a sanitizer each mode takes every fourth image, each another one first: together they take all. */
+#ifdef GRAFT_SANITIZED
+#define STRIDE 4
+#else
+#define STRIDE 1
+#endif
+
 static void read_all(const struct mode *mode, int rounds)
 {
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	static size_t first;
+
+	for (size_t i = first++ % STRIDE; i < sizeof(rows) / sizeof(rows[0]); i += STRIDE)
 		read_image(&rows[i], mode, rounds);
 }
 
