@@ -507,3 +507,15 @@ bool fake_cancel(struct fake_req *fr)
 	fn(fr->fake->inst, &fr->req);
 	return true;
 }
+
+int fake_lookup(struct fake_host *f, uint64_t parent, const char *name, struct fuse_entry_out *entry)
+{
+	struct fake_req *fr = fake_req_new(f, FUSE_LOOKUP, parent);
+
+	fake_req_name(fr, name);
+	int res = fake_call(fr);
+	if (entry)
+		*entry = *fake_out(fr, struct fuse_entry_out);
+	fake_req_free(fr);
+	return res;
+}

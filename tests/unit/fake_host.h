@@ -96,6 +96,8 @@ void fake_req_src(struct fake_req *fr, const void *bytes, size_t len);
 
 /* Runs the request's operation to its end, queued work included; its result, -ENOSYS where the plugin has none. */
 int fake_call(struct fake_req *fr);
+/* LOOKUP from its beginning to its end; entry may be NULL. */
+int fake_lookup(struct fake_host *fake, uint64_t parent, const char *name, struct fuse_entry_out *entry);
 /* Starts it only: may return GRAFT_ASYNC. */
 int fake_start(struct fake_req *fr);
 /* Runs queued work until none is left; returns how many jobs ran. */

@@ -162,15 +162,7 @@ void nrf_stop(struct nrf *f)
 
 int nrf_lookup(struct nrf *f, uint64_t parent, const char *name, struct fuse_entry_out *out)
 {
-	struct fake_req *fr = fake_req_new(f->fake, FUSE_LOOKUP, parent);
-	int res;
-
-	fake_req_name(fr, name);
-	res = fake_call(fr);
-	if (out)
-		*out = *fake_out(fr, struct fuse_entry_out);
-	fake_req_free(fr);
-	return res;
+	return fake_lookup(f->fake, parent, name, out);
 }
 
 uint64_t nrf_node(struct nrf *f, const char *path)

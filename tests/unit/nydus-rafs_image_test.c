@@ -244,16 +244,16 @@ static void without_a_cache(void **state)
 }
 
 /* Empty, then filled. */
-static void with_a_cache(void **state)
+static void with_cache(struct nrf *f, const char *form, size_t first)
 {
-	struct nrf *f = *state;
 	char cache[512];
 
-	for (size_t i = 1 % STRIDE; i < IMAGES_COUNT; i += STRIDE) {
+	for (size_t i = first % STRIDE; i < IMAGES_COUNT; i += STRIDE) {
 		for (int again = 0; again < 2; again++) {
 			set_source(f, i);
-			snprintf(cache, sizeof(cache), "%s", nrf_path(f, "cache"));
+			snprintf(cache, sizeof(cache), "%s", nrf_path(f, form));
 			nrf_set(f, "cache-dir", cache);
+			nrf_set(f, "cache", form);
 			if (again)
 				nrf_set(f, "validate", i % 2 ? "full" : "digest");
 			check_image(f, i);
@@ -261,20 +261,14 @@ static void with_a_cache(void **state)
 	}
 }
 
+static void with_a_cache(void **state)
+{
+	with_cache(*state, "plain", 1);
+}
+
 static void with_a_compressed_cache(void **state)
 {
-	struct nrf *f = *state;
-	char cache[512];
-
-	for (size_t i = 2 % STRIDE; i < IMAGES_COUNT; i += STRIDE) {
-		for (int again = 0; again < 2; again++) {
-			set_source(f, i);
-			snprintf(cache, sizeof(cache), "%s", nrf_path(f, "raw"));
-			nrf_set(f, "cache-dir", cache);
-			nrf_set(f, "cache", "compressed");
-			check_image(f, i);
-		}
-	}
+	with_cache(*state, "compressed", 2);
 }
 
 static void with_every_check(void **state)

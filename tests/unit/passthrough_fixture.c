@@ -130,15 +130,7 @@ void fixture_file(const struct fixture *f, const char *below, const char *conten
 
 int fixture_lookup(struct fixture *f, uint64_t parent, const char *name, struct fuse_entry_out *entry)
 {
-	struct fake_req *fr = fake_req_new(f->fake, FUSE_LOOKUP, parent);
-	int res;
-
-	fake_req_name(fr, name);
-	res = fake_call(fr);
-	if (entry)
-		*entry = *fake_out(fr, struct fuse_entry_out);
-	fake_req_free(fr);
-	return res;
+	return fake_lookup(f->fake, parent, name, entry);
 }
 
 uint64_t fixture_node(struct fixture *f, const char *below)
