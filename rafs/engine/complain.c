@@ -43,7 +43,7 @@ static void name_of(struct reader *r, uint64_t ino, char *to, size_t room)
 
 void complain(struct reader *r, struct shared_blob *s, const struct rafs_chunk *chunk, uint64_t ino, const char *then)
 {
-	char name[1024];
+	char name[1024]; /* a longer path is an inode number */
 
 	reader_add(&r->count.bad_chunks, 1);
 	/* What was read ahead of anybody has hurt nobody yet. */

@@ -6,8 +6,8 @@
 #include "rafs/meta/image.h"
 
 /*
- * Looks for a name of an inode, from the root down, in at most `entries` directory entries. to gets an absolute path, cut to
- * room (at least 2) bytes with its NUL. 0, -ENOENT: not found within that, -ENOMEM.
+ * Looks for a name of an inode, from the root down, in at most `entries` directory entries. to has room (at
+ * least 2) bytes. 0 and an absolute path; -ENOENT: not found within that, or in a directory whose path has no room; -ENOMEM.
  */
 int rafs_path_of(const struct rafs_image *image, uint64_t ino, uint32_t entries, char *to, size_t room);
 
