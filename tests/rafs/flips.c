@@ -3,7 +3,7 @@
  * graft-flips IMAGES [COUNT [SEED [CASE]]]: damages copies of the images of tests/images at random places, metadata,
  * blobs and filled caches, and walks and reads each in full. No crash, hang, leak or great use of memory may come of
  * it, and what a check of the image's own covers is read right or not at all. With CASE that one alone, to look into.
- * COUNT: 2,000, or 20,000 with GRAFT_FULL=1.
+ * COUNT: 2,000, under a sanitizer 500; 20,000 with GRAFT_FULL=1.
  */
 #include "rafs/engine/reader.h"
 #include "tests/rafs/flip_case.h"
@@ -24,9 +24,11 @@
 #define BATCH 50 /* cases of one process */
 #ifdef GRAFT_SANITIZED
 #define SECONDS_MAX 120
+#define FEW 500
 #define KIB_MAX (3 << 20)
 #else
 #define SECONDS_MAX 20
+#define FEW 2000
 #define KIB_MAX (768 << 10)
 #endif
 
@@ -233,7 +235,7 @@ static bool run(struct flips *f, int argc, char **argv)
 	if (argc > 4)
 		return in_child(f, 0, 0) && run_case(f, argument(argc, argv, 4, 0), true) && !f->shared->wrong;
 	printf("seed %" PRIu64 "\n", f->seed);
-	return run_all(f, argument(argc, argv, 2, full && *full == '1' ? 20000 : 2000));
+	return run_all(f, argument(argc, argv, 2, full && *full == '1' ? 20000 : FEW));
 }
 
 int main(int argc, char **argv)
