@@ -10,4 +10,5 @@ foreach(name images faults ahead)
 	graft_add_unit_test(rafs-engine-${name} LIBS rafs-engine-world SOURCES
 		${CMAKE_CURRENT_LIST_DIR}/rafs_engine_${name}_test.c)
 endforeach()
+set_tests_properties(unit/rafs-engine-images PROPERTIES TIMEOUT 600)
 graft_add_unit_test(rafs-engine-pool LIBS graft_rafs SOURCES ${CMAKE_CURRENT_LIST_DIR}/rafs_engine_pool_test.c)
