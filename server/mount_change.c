@@ -18,7 +18,8 @@
 
 /* Negotiated flags under which a mount that cannot serve them would do wrong, not only less. */
 #define BINDING_FLAGS                                                                                                  \
-	((uint64_t)(FUSE_WRITEBACK_CACHE | FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_HANDLE_KILLPRIV_V2 | FUSE_NO_OPEN_SUPPORT))
+	((uint64_t)(FUSE_WRITEBACK_CACHE | FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_HANDLE_KILLPRIV_V2 | FUSE_NO_OPEN_SUPPORT | \
+		    FUSE_NO_OPENDIR_SUPPORT))
 
 static int make_slots(struct session *s, uint32_t n)
 {

@@ -30,12 +30,13 @@ static int open_session(struct fuse_conn *c, const struct fuse_init_out *out, ui
 
 /*
  * A client that learned that files need no OPEN never sends one again: a mount that needs it could not come later, so
- * that has to be asked for by key. Nor would it ask again for a listing that our own directories change.
+ * that has to be asked for by key. It also keeps listings then, and a change of our own directories it must be told of.
  */
-static void forgo_no_open(struct init_policy *policy)
+static void forgo_no_open(struct init_policy *policy, uint32_t kind)
 {
 	policy->want &= ~(uint64_t)(FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT);
-	policy->can &= ~(uint64_t)FUSE_NO_OPENDIR_SUPPORT;
+	if (kind != GRAFT_DEV_FUSE)
+		policy->can &= ~(uint64_t)FUSE_NO_OPENDIR_SUPPORT;
 }
 
 /* Every INIT ends the session before it, also one that is refused. */
@@ -54,7 +55,7 @@ static int run_init(struct request *r)
 	policy.can |= FUSE_SUBMOUNTS;
 	policy.want |= FUSE_SUBMOUNTS;
 	if (!c->server->fixed)
-		forgo_no_open(&policy);
+		forgo_no_open(&policy, c->kind);
 	int res = init_negotiate((const void *)r->in, &policy, out, &flags, &err);
 	if (res == 1)
 		return 0;

@@ -252,6 +252,16 @@ static void test_no_open_by_key(void **state)
 	assert_true(rig_mount(w->rig, "/n", &w->t[1], &err) < 0);
 	assert_non_null(strstr(err.text, "NO_OPEN_SUPPORT"));
 	tree_check_empty(&w->t[1]);
+	/* The host's kernel can be told of changes, so it need not ask for directories either. */
+	struct rig *host = rig_connect(w->rig, GRAFT_DEV_FUSE);
+	host->keys[CONFIG_KEY_NO_OPEN] = CONFIG_FLAG_ALWAYS;
+	struct calls *c = calls_new(host);
+	assert_int_equal(rig_init(host, FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT), 0);
+	assert_int_equal(call_open(c, FUSE_OPENDIR, 1, &fh), -ENOSYS);
+	assert_int_equal(call_read_dir(c, FUSE_READDIR, 1, 0, LIST_SIZE, &w->list), 0);
+	assert_string_equal(listing_names(&w->list), "m");
+	calls_free(c);
+	rig_free(host);
 }
 
 /* --- notifications --- */
