@@ -65,19 +65,18 @@ static int next_by_inode(const struct reader *r, const struct reader_blob *b, st
 	return 0;
 }
 
-/* Asks for the next window. Its middle becomes the mark. With the stream lock. */
+/* Asks for the next window. A quarter into it lies the mark. With the stream lock. */
 static void extend(struct reader *r, struct reader_blob *b, struct stream *s)
 {
 	struct gather g = {.reader = r, .cause = FETCH_AHEAD, .fetch_plain = AHEAD_PLAIN};
 	uint32_t end = atomic_load_explicit(&s->end, memory_order_relaxed), begin = end, mark = UINT32_MAX;
 	struct rafs_chunk chunk;
-	int res = 1;
 
 	s->window = !s->window ? FIRST_WINDOW : s->window < r->readahead / 2 ? 2 * s->window : r->readahead;
 	if (s->window > r->readahead)
 		s->window = r->readahead;
-	for (int i = 0; i < LOOK_MAX && g.plain < s->window && res > 0; i++) {
-		res = b->shared->table ? next_by_table(b, end, &chunk) : next_by_inode(r, b, s, &chunk);
+	for (int i = 0; i < LOOK_MAX && g.plain < s->window; i++) {
+		int res = b->shared->table ? next_by_table(b, end, &chunk) : next_by_inode(r, b, s, &chunk);
 		if (res <= 0)
 			break;
 		end = b->shared->table ? end + 1 : chunk.index >= end && chunk.index < b->shared->chunks ? chunk.index + 1 : end;

@@ -26,6 +26,8 @@ static bool is_plain(const struct rafs_blob_info *info)
 
 static void shared_free(struct shared_blob *s)
 {
+	/* Pieces go by this object's address, which another blob may have next. */
+	plain_cache_drop(s->plain, s);
 	cache_file_close(s->cache);
 	chunk_table_close(s->table);
 	/* What was filled last may have gone over the limit, and nobody had it open but this. */
@@ -148,6 +150,7 @@ static int shared_new(struct shared_blob **out, struct reader *r, const struct r
 		return error_set(err, ENOMEM, "out of memory");
 	pthread_mutex_init(&s->lock, NULL);
 	s->refs = 1;
+	s->plain = pool_plain(r->pool);
 	s->info = *info;
 	s->dir = r->cache ? cache_dir_ref(r->cache) : NULL;
 	s->raw = r->cache_raw;
@@ -352,11 +355,8 @@ void blobs_close(struct reader *r)
 	for (uint32_t i = 0; i < r->nblobs; i++) {
 		struct reader_blob *b = &r->blobs[i];
 
-		if (b->shared) {
-			if (!b->shared->cache)
-				plain_cache_drop(pool_plain(r->pool), b->shared);
+		if (b->shared)
 			shared_put(b->shared);
-		}
 		blob_close(atomic_load_explicit(&b->file, memory_order_relaxed));
 	}
 }

@@ -28,9 +28,14 @@ static bool is_indexed(const struct shared_blob *s, const struct rafs_chunk *chu
 	return chunk->index < s->chunks;
 }
 
+bool chunk_is_ready(const struct shared_blob *s, const struct rafs_chunk *chunk)
+{
+	return s->cache && is_indexed(s, chunk) && cache_file_ready(s->cache, chunk->index);
+}
+
 static bool is_cached(const struct shared_blob *s, const struct rafs_chunk *chunk)
 {
-	return s->cache && !s->raw && is_indexed(s, chunk) && cache_file_ready(s->cache, chunk->index);
+	return !s->raw && chunk_is_ready(s, chunk);
 }
 
 bool chunk_is_direct(const struct reader_blob *b, const struct rafs_chunk *chunk)
@@ -140,11 +145,8 @@ void chunk_set_verified(struct shared_blob *s, uint32_t index, bool good)
 
 bool chunk_wants_ahead(const struct reader_blob *b, const struct rafs_chunk *chunk)
 {
-	const struct shared_blob *s = b->shared;
-
-	if (chunk_is_direct(b, chunk))
-		return false; /* the kernel reads ahead of what is read in place */
-	return !s->cache || !is_indexed(s, chunk) || !cache_file_ready(s->cache, chunk->index);
+	/* The kernel reads ahead of what is read in place. */
+	return !chunk_is_direct(b, chunk) && !chunk_is_ready(b->shared, chunk);
 }
 
 int chunk_check(const struct reader *r, const struct reader_blob *b, const struct rafs_chunk *chunk, const void *plain)

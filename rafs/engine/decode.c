@@ -152,7 +152,7 @@ static int from_raw_cache(struct work *k)
 {
 	const struct unit *u = k->unit;
 
-	if (!k->s->raw || !cache_file_ready(k->s->cache, u->chunk.index) || buffer_reserve(&k->w->raw, u->c_size) < 0)
+	if (!k->s->raw || !chunk_is_ready(k->s, &u->chunk) || buffer_reserve(&k->w->raw, u->c_size) < 0)
 		return 0;
 	if (cache_file_read(k->s->cache, k->w->raw.bytes, u->c_size, u->c_off) == 0 && decode(k, k->w->raw.bytes) == 0 &&
 	    each_chunk(k, check_chunk, false) == 0)
@@ -234,7 +234,7 @@ static int from_memory(struct work *k)
 
 static int from_cache(struct work *k)
 {
-	return (k->s->cache && from_raw_cache(k)) || from_memory(k);
+	return from_raw_cache(k) || from_memory(k);
 }
 
 static int read_unit(struct work *k, const unsigned char **raw)

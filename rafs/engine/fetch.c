@@ -224,8 +224,7 @@ static void read_joined(struct fetch *f)
 {
 	struct shared_blob *s = f->blob->shared;
 	uint64_t len = f->c_end - f->c_begin;
-	bool from_cache = s->cache && s->raw && f->flights[0].unit.chunk.index < s->chunks &&
-			  cache_file_ready(s->cache, f->flights[0].unit.chunk.index);
+	bool from_cache = s->raw && chunk_is_ready(s, &f->flights[0].unit.chunk);
 	struct blob_file *file = from_cache ? NULL : blob_source(f->reader, f->blob);
 
 	if (!file || buffer_reserve(&f->raw, len) < 0)

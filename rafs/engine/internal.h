@@ -98,6 +98,7 @@ struct shared_blob {
 	struct shared_blob *next; /* registry */
 	uint32_t refs;            /* registry */
 	struct cache_dir *dir;    /* NULL: no cache */
+	struct plain_cache *plain; /* the pool's, which outlives this */
 	struct rafs_blob_info info;
 	bool raw;
 	bool digests;              /* the blob's own were asked for */
@@ -192,6 +193,8 @@ int unit_of_chunk(const struct reader_blob *b, const struct rafs_chunk *chunk, s
 int chunk_place(const struct reader_blob *b, const struct rafs_chunk *chunk, int *fd, uint64_t *off);
 /* Stored as it is, in a blob that can be read in place. */
 bool chunk_is_direct(const struct reader_blob *b, const struct rafs_chunk *chunk);
+/* Its bit in the chunk map is set, whatever form the cache has. */
+bool chunk_is_ready(const struct shared_blob *s, const struct rafs_chunk *chunk);
 bool chunk_needs_check(const struct reader *r, const struct reader_blob *b, const struct rafs_chunk *chunk);
 /* Whether decoding it ahead of a reader would serve any purpose. */
 bool chunk_wants_ahead(const struct reader_blob *b, const struct rafs_chunk *chunk);
