@@ -377,86 +377,87 @@ static void keys_win_over_json(void **state)
 	nr_config_free(&c);
 }
 
+/* Texts that are no configuration, and what the error must say. */
+static const struct {
+	const char *text, *says;
+} refused[] = {
+	{ "{", "failed to parse configuration information" },
+	{ "version = 2\n[backend]\n", "failed to parse configuration information: it must be JSON" },
+	{ "{} {}", "failed to parse configuration information" },
+	{ "[]", "it must be a JSON object" },
+	{ "{\"mode\":\"direct\",\"mode\":\"direct\"}", "failed to parse configuration information" },
+	{ "{}", "missing field `device`" },
+	{ "{\"device\":7}", "device must be an object" },
+	{ "{\"device\":{},\"mode\":\"direct\"}", "missing field `device.backend`" },
+	{ "{\"device\":{" LOCALFS "}}", "missing field `mode`" },
+	{ "{\"device\":{" LOCALFS "},\"mode\":null}", "missing field `mode`" },
+	{ "{\"device\":{" LOCALFS "},\"mode\":\"fast\"}", "mode 'fast' must be direct or cached" },
+	{ "{\"device\":{" LOCALFS "},\"mode\":1}", "mode must be a text" },
+	{ V1_BACKEND("{\"config\":{}}"), "missing field `device.backend.type`" },
+	{ V1_BACKEND("{\"type\":\"localfs\"}"), "missing field `device.backend.config`" },
+	{ V1_BACKEND("{\"type\":\"localfs\",\"config\":[]}"), "device.backend.config must be an object" },
+	{ V1_BACKEND("{\"type\":\"registry\",\"config\":{}}"),
+	  "backend registry is not there yet; this release reads localfs and localdisk" },
+	{ V1_BACKEND("{\"type\":\"oss\",\"config\":{}}"), "backend oss is not there yet" },
+	{ V1_BACKEND("{\"type\":\"s3\",\"config\":{}}"), "backend s3 is not there yet" },
+	{ V1_BACKEND("{\"type\":\"http-proxy\",\"config\":{}}"), "backend http-proxy is not there yet" },
+	{ V1_BACKEND("{\"type\":\"ftp\",\"config\":{}}"), "backend ftp is not known" },
+	{ V1_BACKEND("{\"type\":\"localfs\",\"config\":{\"dir\":\"b\"}}"), "dir 'b' must be an absolute path" },
+	{ V1_BACKEND("{\"type\":\"localfs\",\"config\":{\"blob_file\":\"b\"}}"), "blob_file 'b' must be" },
+	{ V1_BACKEND("{\"type\":\"localfs\",\"config\":{\"dir\":1}}"),
+	  "device.backend.config.dir must be a text" },
+	{ V1_BACKEND("{\"type\":\"localfs\",\"config\":{\"alt_dirs\":\"/a\"}}"), "alt_dirs must be a list" },
+	{ V1_BACKEND("{\"type\":\"localfs\",\"config\":{\"alt_dirs\":[1]}}"), "alt_dirs must be a list" },
+	{ V1_BACKEND("{\"type\":\"localfs\",\"config\":{\"alt_dirs\":[\"x\"]}}"), "must be an absolute path" },
+	{ V1_BACKEND("{\"type\":\"localdisk\",\"config\":{}}"), "device_path is missing" },
+	{ V1_BACKEND("{\"type\":\"localdisk\",\"config\":{\"device_path\":\"sda\"}}"),
+	  "device_path 'sda' must" },
+	{ V1_CACHE("{\"type\":\"fscache\",\"config\":{}}"), "cache type fscache is not there yet" },
+	{ V1_CACHE("{\"type\":\"memory\"}"), "cache type memory is not known" },
+	{ V1_CACHE("{\"type\":\"blobcache\"}"), "missing field `device.cache.config`" },
+	{ V1_CACHE("{\"type\":\"blobcache\",\"config\":{}}"), "work_dir is missing" },
+	{ V1_CACHE("{\"type\":\"blobcache\",\"config\":{\"work_dir\":\".\"}}"), "work_dir '.' must be" },
+	{ V1_CACHE("{\"type\":\"blobcache\",\"config\":{\"work_dir\":\"/c\",\"enable_encryption\":true}}"),
+	  "device.cache.config.enable_encryption: encrypted caches are not there yet" },
+	{ V1_CACHE("{\"type\":\"\",\"config\":{\"enable_convergent_encryption\":true}}"), "encrypted caches" },
+	{ V1_CACHE("{\"compressed\":\"yes\"}"), "device.cache.compressed must be true or false" },
+	{ "{\"device\":{" LOCALFS ",\"external_backends\":[{}]},\"mode\":\"direct\"}",
+	  "device.external_backends: external backends are not there yet" },
+	{ V1(",\"amplify_io\":268435457"), "amplify_io (batch_size) must be at most 256 MiB" },
+	{ V1(",\"amplify_io\":-1"), "amplify_io must be a whole number" },
+	{ V1(",\"amplify_io\":1.5"), "amplify_io must be a whole number" },
+	{ V1(",\"fs_prefetch\":{\"enable\":true,\"threads_count\":0}"), "threads must be from 1 to 1024" },
+	{ V1(",\"fs_prefetch\":{\"enable\":true,\"threads_count\":1025}"), "threads must be from 1 to 1024" },
+	{ V1(",\"fs_prefetch\":{\"merging_size\":268435457}"), "must be at most 256 MiB" },
+	{ V1(",\"fs_prefetch\":{\"stream_prefetch\":true}"),
+	  "fs_prefetch.stream_prefetch: stream prefetch is not there yet" },
+	{ V1(",\"version\":2"), "no configuration information for backend" },
+	{ "{\"version\":3}", "version must be 2" },
+	{ "{\"version\":2,\"backend\":{\"type\":\"localfs\"}}", "no configuration information for cache" },
+	{ "{\"version\":2,\"backend\":{\"type\":\"localfs\"},\"cache\":{}}",
+	  "no configuration information for rafs" },
+	{ "{\"version\":2,\"backend\":{\"type\":\"registry\",\"registry\":{\"host\":\"h\"}},\"cache\":{},"
+	  "\"rafs\":{}}",
+	  "backend registry is not there yet" },
+	{ "{\"version\":2,\"backend\":{\"type\":\"localfs\"},\"cache\":{\"type\":\"blobcache\"},\"rafs\":{}}",
+	  "missing field `cache.filecache`" },
+	{ V2("\"prefetch\":{}"), "missing field `rafs.prefetch.enable`" },
+	{ "{\"version\":2,\"overlay\":{\"upper_dir\":\"/u\",\"work_dir\":\"/w\"}}",
+	  "overlay: an overlay is made" },
+	{ "{\"version\":2,\"dedup\":{\"enable\":true}}", "dedup.enable: the deduplication database" },
+	{ "{\"device\":{\"dedup\":{\"enable\":true,\"work_dir\":\"/w\"}}}", "device.dedup.enable: the" },
+	{ "{\"version\":2,\"external_backends\":[{\"type\":\"x\"}]}", "external backends are not there yet" },
+};
+
 static void json_refused(void **state)
 {
-	static const struct {
-		const char *text, *says;
-	} rows[] = {
-		{ "{", "failed to parse configuration information" },
-		{ "version = 2\n[backend]\n", "failed to parse configuration information: it must be JSON" },
-		{ "{} {}", "failed to parse configuration information" },
-		{ "[]", "it must be a JSON object" },
-		{ "{\"mode\":\"direct\",\"mode\":\"direct\"}", "failed to parse configuration information" },
-		{ "{}", "missing field `device`" },
-		{ "{\"device\":7}", "device must be an object" },
-		{ "{\"device\":{},\"mode\":\"direct\"}", "missing field `device.backend`" },
-		{ "{\"device\":{" LOCALFS "}}", "missing field `mode`" },
-		{ "{\"device\":{" LOCALFS "},\"mode\":null}", "missing field `mode`" },
-		{ "{\"device\":{" LOCALFS "},\"mode\":\"fast\"}", "mode 'fast' must be direct or cached" },
-		{ "{\"device\":{" LOCALFS "},\"mode\":1}", "mode must be a text" },
-		{ V1_BACKEND("{\"config\":{}}"), "missing field `device.backend.type`" },
-		{ V1_BACKEND("{\"type\":\"localfs\"}"), "missing field `device.backend.config`" },
-		{ V1_BACKEND("{\"type\":\"localfs\",\"config\":[]}"), "device.backend.config must be an object" },
-		{ V1_BACKEND("{\"type\":\"registry\",\"config\":{}}"),
-		  "backend registry is not there yet; this release reads localfs and localdisk" },
-		{ V1_BACKEND("{\"type\":\"oss\",\"config\":{}}"), "backend oss is not there yet" },
-		{ V1_BACKEND("{\"type\":\"s3\",\"config\":{}}"), "backend s3 is not there yet" },
-		{ V1_BACKEND("{\"type\":\"http-proxy\",\"config\":{}}"), "backend http-proxy is not there yet" },
-		{ V1_BACKEND("{\"type\":\"ftp\",\"config\":{}}"), "backend ftp is not known" },
-		{ V1_BACKEND("{\"type\":\"localfs\",\"config\":{\"dir\":\"b\"}}"), "dir 'b' must be an absolute path" },
-		{ V1_BACKEND("{\"type\":\"localfs\",\"config\":{\"blob_file\":\"b\"}}"), "blob_file 'b' must be" },
-		{ V1_BACKEND("{\"type\":\"localfs\",\"config\":{\"dir\":1}}"),
-		  "device.backend.config.dir must be a text" },
-		{ V1_BACKEND("{\"type\":\"localfs\",\"config\":{\"alt_dirs\":\"/a\"}}"), "alt_dirs must be a list" },
-		{ V1_BACKEND("{\"type\":\"localfs\",\"config\":{\"alt_dirs\":[1]}}"), "alt_dirs must be a list" },
-		{ V1_BACKEND("{\"type\":\"localfs\",\"config\":{\"alt_dirs\":[\"x\"]}}"), "must be an absolute path" },
-		{ V1_BACKEND("{\"type\":\"localdisk\",\"config\":{}}"), "device_path is missing" },
-		{ V1_BACKEND("{\"type\":\"localdisk\",\"config\":{\"device_path\":\"sda\"}}"),
-		  "device_path 'sda' must" },
-		{ V1_CACHE("{\"type\":\"fscache\",\"config\":{}}"), "cache type fscache is not there yet" },
-		{ V1_CACHE("{\"type\":\"memory\"}"), "cache type memory is not known" },
-		{ V1_CACHE("{\"type\":\"blobcache\"}"), "missing field `device.cache.config`" },
-		{ V1_CACHE("{\"type\":\"blobcache\",\"config\":{}}"), "work_dir is missing" },
-		{ V1_CACHE("{\"type\":\"blobcache\",\"config\":{\"work_dir\":\".\"}}"), "work_dir '.' must be" },
-		{ V1_CACHE("{\"type\":\"blobcache\",\"config\":{\"work_dir\":\"/c\",\"enable_encryption\":true}}"),
-		  "device.cache.config.enable_encryption: encrypted caches are not there yet" },
-		{ V1_CACHE("{\"type\":\"\",\"config\":{\"enable_convergent_encryption\":true}}"), "encrypted caches" },
-		{ V1_CACHE("{\"compressed\":\"yes\"}"), "device.cache.compressed must be true or false" },
-		{ "{\"device\":{" LOCALFS ",\"external_backends\":[{}]},\"mode\":\"direct\"}",
-		  "device.external_backends: external backends are not there yet" },
-		{ V1(",\"amplify_io\":268435457"), "amplify_io (batch_size) must be at most 256 MiB" },
-		{ V1(",\"amplify_io\":-1"), "amplify_io must be a whole number" },
-		{ V1(",\"amplify_io\":1.5"), "amplify_io must be a whole number" },
-		{ V1(",\"fs_prefetch\":{\"enable\":true,\"threads_count\":0}"), "threads must be from 1 to 1024" },
-		{ V1(",\"fs_prefetch\":{\"enable\":true,\"threads_count\":1025}"), "threads must be from 1 to 1024" },
-		{ V1(",\"fs_prefetch\":{\"merging_size\":268435457}"), "must be at most 256 MiB" },
-		{ V1(",\"fs_prefetch\":{\"stream_prefetch\":true}"),
-		  "fs_prefetch.stream_prefetch: stream prefetch is not there yet" },
-		{ V1(",\"version\":2"), "no configuration information for backend" },
-		{ "{\"version\":3}", "version must be 2" },
-		{ "{\"version\":2,\"backend\":{\"type\":\"localfs\"}}", "no configuration information for cache" },
-		{ "{\"version\":2,\"backend\":{\"type\":\"localfs\"},\"cache\":{}}",
-		  "no configuration information for rafs" },
-		{ "{\"version\":2,\"backend\":{\"type\":\"registry\",\"registry\":{\"host\":\"h\"}},\"cache\":{},"
-		  "\"rafs\":{}}",
-		  "backend registry is not there yet" },
-		{ "{\"version\":2,\"backend\":{\"type\":\"localfs\"},\"cache\":{\"type\":\"blobcache\"},\"rafs\":{}}",
-		  "missing field `cache.filecache`" },
-		{ V2("\"prefetch\":{}"), "missing field `rafs.prefetch.enable`" },
-		{ "{\"version\":2,\"overlay\":{\"upper_dir\":\"/u\",\"work_dir\":\"/w\"}}",
-		  "overlay: an overlay is made" },
-		{ "{\"version\":2,\"dedup\":{\"enable\":true}}", "dedup.enable: the deduplication database" },
-		{ "{\"device\":{\"dedup\":{\"enable\":true,\"work_dir\":\"/w\"}}}", "device.dedup.enable: the" },
-		{ "{\"version\":2,\"external_backends\":[{\"type\":\"x\"}]}", "external backends are not there yet" },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		struct graft_error err = { 0 };
 		struct nr_config c;
 
-		assert_int_equal(SETTLE(*state, &c, &err, "config", rows[i].text), -EINVAL);
-		if (!strstr(err.text, rows[i].says) || strncmp(err.text, "Failed to load config: ", 23) != 0)
-			fail_msg("%s: '%s' does not say '%s'", rows[i].text, err.text, rows[i].says);
+		assert_int_equal(SETTLE(*state, &c, &err, "config", refused[i].text), -EINVAL);
+		if (!strstr(err.text, refused[i].says) || strncmp(err.text, "Failed to load config: ", 23) != 0)
+			fail_msg("%s: '%s' does not say '%s'", refused[i].text, err.text, refused[i].says);
 		assert_int_equal(warnings, 0);
 		nr_config_free(&c);
 	}
