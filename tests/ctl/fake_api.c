@@ -30,6 +30,8 @@ struct fake_api {
 
 	pthread_mutex_t lock; /* protects the rest */
 	pthread_cond_t came;
+	int connection; /* the one being served, or -1 */
+	bool stopped;
 	struct answer answers[ANSWERS_MAX];
 	size_t nanswers;
 	char *requests[REQUESTS_MAX];
@@ -121,17 +123,29 @@ static void serve(struct fake_api *f, int fd, char *text)
 	}
 }
 
+/* false: it is all over. */
+static bool set_connection(struct fake_api *f, int fd)
+{
+	pthread_mutex_lock(&f->lock);
+	f->connection = fd;
+	bool go = !f->stopped;
+	pthread_mutex_unlock(&f->lock);
+	return go;
+}
+
 static void *run(void *arg)
 {
 	struct fake_api *f = arg;
 	char *text = malloc(REQUEST_BYTES_MAX + 1);
 	need(text, "malloc");
 	for (;;) {
-		int fd = accept(f->listener, NULL, NULL);
+		int fd = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0)
 			break;
 		text[0] = '\0';
-		serve(f, fd, text);
+		if (set_connection(f, fd))
+			serve(f, fd, text);
+		set_connection(f, -1);
 		close(fd);
 	}
 	free(text);
@@ -147,6 +161,7 @@ struct fake_api *fake_start(const char *path)
 	strcpy(address.sun_path, path);
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->came, NULL);
+	f->connection = -1;
 	f->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	unlink(path);
 	need(bind(f->listener, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(f->listener, 8) == 0, path);
@@ -156,6 +171,12 @@ struct fake_api *fake_start(const char *path)
 
 void fake_stop(struct fake_api *f)
 {
+	pthread_mutex_lock(&f->lock);
+	f->stopped = true;
+	/* After a test that failed its client may be there still. */
+	if (f->connection >= 0)
+		shutdown(f->connection, SHUT_RDWR);
+	pthread_mutex_unlock(&f->lock);
 	shutdown(f->listener, SHUT_RDWR);
 	pthread_join(f->thread, NULL);
 	close(f->listener);

@@ -16,7 +16,7 @@ enum fake_end {
 
 /* Listens on path when it returns. Aborts the test where it cannot. */
 struct fake_api *fake_start(const char *path);
-/* The client must have ended. Removes the socket. */
+/* Ends the connection there may be, removes the socket. */
 void fake_stop(struct fake_api *f);
 
 /* The next answer. A request that finds none left gets the last one again. */

@@ -6,25 +6,27 @@
 #include <poll.h>
 #include <pty.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 #include <utmp.h>
 
 #include <cmocka.h>
-
-#define PATIENCE_MS 30000
 
 void pty_start(struct pty *p, const struct rig *r, const char *const *words, unsigned short columns,
 	       unsigned short rows)
 {
 	const char *argv[16] = { rig_program() };
 	struct winsize size = { .ws_col = columns, .ws_row = rows };
+	struct rig_environment environment;
 	int hold;
+	rig_environment(r, &environment);
 	for (size_t i = 0; words[i]; i++)
 		argv[i + 1] = words[i];
 	*p = (struct pty){ .shown = calloc(1, PTY_SHOWN_MAX + 1) };
@@ -35,11 +37,11 @@ void pty_start(struct pty *p, const struct rig *r, const char *const *words, uns
 	p->child = fork();
 	assert_true(p->child >= 0);
 	if (p->child == 0) {
-		rig_set_environment(r->socket);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(p->fd);
 		if (login_tty(hold) != 0)
 			_exit(98);
-		execv(argv[0], (char *const *)argv);
+		execve(argv[0], (char *const *)argv, environment.variables);
 		_exit(99);
 	}
 	close(hold);
@@ -56,12 +58,20 @@ void pty_type(struct pty *p, const char *keys)
 	assert_int_equal(write(p->fd, keys, strlen(keys)), strlen(keys));
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* false at the end. */
-static bool read_more(struct pty *p)
+static bool read_more(struct pty *p, int64_t until, const char *what)
 {
 	struct pollfd ready = { .fd = p->fd, .events = POLLIN };
-	if (poll(&ready, 1, PATIENCE_MS) != 1)
-		fail_msg("nothing more came; so far: %s", p->shown);
+	int64_t left = until - now_ms();
+	if (poll(&ready, 1, left > 0 ? (int)left : 0) != 1)
+		fail_msg("waited %d s for '%s'; shown: %s", RIG_PATIENCE_MS / 1000, what, p->shown);
 	ssize_t n = read(p->fd, p->shown + p->size, PTY_SHOWN_MAX - p->size);
 	if (n <= 0)
 		return false;
@@ -72,9 +82,10 @@ static bool read_more(struct pty *p)
 
 size_t pty_wait(struct pty *p, size_t from, const char *text)
 {
+	int64_t until = now_ms() + RIG_PATIENCE_MS;
 	const char *found;
 	while (!(found = strstr(p->shown + from, text))) {
-		if (!read_more(p))
+		if (!read_more(p, until, text))
 			fail_msg("ended without showing '%s'; so far: %s", text, p->shown);
 	}
 	return (size_t)(found - p->shown);
@@ -83,18 +94,18 @@ size_t pty_wait(struct pty *p, size_t from, const char *text)
 int pty_end(struct pty *p)
 {
 	struct termios after;
-	int status;
-	while (read_more(p))
+	int64_t until = now_ms() + RIG_PATIENCE_MS;
+	while (read_more(p, until, "the end"))
 		;
-	assert_int_equal(waitpid(p->child, &status, 0), p->child);
+	int status = rig_wait(p->child, "graftctl in a terminal");
 	assert_int_equal(tcgetattr(p->fd, &after), 0);
 	assert_int_equal(after.c_iflag, p->before.c_iflag);
 	assert_int_equal(after.c_oflag, p->before.c_oflag);
 	assert_int_equal(after.c_cflag, p->before.c_cflag);
 	assert_int_equal(after.c_lflag, p->before.c_lflag);
 	assert_memory_equal(after.c_cc, p->before.c_cc, sizeof(after.c_cc));
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	assert_true(status >= 0);
+	return status;
 }
 
 void pty_free(struct pty *p)

@@ -23,7 +23,7 @@ void pty_start(struct pty *p, const struct rig *r, const char *const *words, uns
 	       unsigned short rows);
 void pty_resize(struct pty *p, unsigned short columns, unsigned short rows);
 void pty_type(struct pty *p, const char *keys);
-/* Reads until text has been shown behind the byte from; asserts that it comes within 30 s. Returns where it begins. */
+/* Reads until text has been shown behind the byte from; asserts that it comes within RIG_PATIENCE_MS. Returns where it begins. */
 size_t pty_wait(struct pty *p, size_t from, const char *text);
 /* Reads to the end; returns the exit status and asserts that the terminal's settings are as before. */
 int pty_end(struct pty *p);

@@ -3,13 +3,17 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,22 +53,56 @@ const char *rig_program(void)
 	return program;
 }
 
-void rig_set_environment(const char *socket)
+void rig_environment(const struct rig *r, struct rig_environment *e)
 {
-	static const char *const kept[] = { "PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS" };
-	char *values[sizeof(kept) / sizeof(kept[0])];
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-		values[i] = getenv(kept[i]);
-	clearenv();
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-		if (values[i])
-			setenv(kept[i], values[i], 1);
+	static const char *const kept[] = { "PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "LSAN_OPTIONS=" };
+	size_t n = 0;
+	for (char **v = environ; *v; v++) {
+		for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+			if (strncmp(*v, kept[i], strlen(kept[i])) == 0)
+				e->variables[n++] = *v;
+		}
 	}
-	setenv("TZ", "UTC", 1);
+	e->variables[n++] = (char *)"TZ=UTC";
 	/* A proxy must not be asked for a local socket. */
-	setenv("http_proxy", "http://127.0.0.1:9", 1);
-	if (socket)
-		setenv("GRAFTCTL_SOCKET", socket, 1);
+	e->variables[n++] = (char *)"http_proxy=http://127.0.0.1:9";
+	snprintf(e->socket, sizeof(e->socket), "GRAFTCTL_SOCKET=%s", r->socket);
+	if (!r->no_socket)
+		e->variables[n++] = e->socket;
+	e->variables[n] = NULL;
+}
+
+/* Its name (the test's own where it has not come to execve) and what it waits in. */
+static void show_process(pid_t pid)
+{
+	static const char *const files[] = { "comm", "wchan", "syscall" };
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char path[64], text[256] = "";
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, files[i]);
+		FILE *f = fopen(path, "re");
+		if (f && fgets(text, sizeof(text), f))
+			text[strcspn(text, "\n")] = '\0';
+		print_error("%s: %s\n", path, text);
+		if (f)
+			fclose(f);
+	}
+}
+
+int rig_wait(pid_t child, const char *what)
+{
+	int status, res;
+	struct pollfd ended = { .fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN };
+	assert_true(ended.fd >= 0);
+	while ((res = poll(&ended, 1, RIG_PATIENCE_MS)) < 0 && errno == EINTR)
+		;
+	close(ended.fd);
+	if (res != 1) {
+		print_error("%s did not end within %d s\n", what, RIG_PATIENCE_MS / 1000);
+		show_process(child);
+		kill(child, SIGKILL);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 static char *read_all(int fd)
@@ -78,34 +116,41 @@ static char *read_all(int fd)
 	return text;
 }
 
-void rig_run_words(struct rig *r, const char *const *words, void (*prepare)(struct rig *r))
+/* In the child. Never returns. */
+static void become_graftctl(const char *const *argv, const struct rig_environment *e, int out, int err,
+			    void (*prepare)(void))
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
+		_exit(98);
+	if (prepare)
+		prepare();
+	execve(argv[0], (char *const *)argv, e->variables);
+	_exit(99);
+}
+
+void rig_run_words(struct rig *r, const char *const *words, void (*prepare)(void))
 {
 	const char *argv[WORDS_MAX + 2] = { rig_program() };
+	struct rig_environment environment;
 	for (size_t i = 0; words[i]; i++) {
 		assert_true(i < WORDS_MAX);
 		argv[i + 1] = words[i];
 	}
-	int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC), status;
+	rig_environment(r, &environment);
+	int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
 	assert_true(out >= 0 && err >= 0);
 	pid_t child = fork();
 	assert_true(child >= 0);
-	if (child == 0) {
-		rig_set_environment(r->socket);
-		if (dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
-			_exit(98);
-		if (prepare)
-			prepare(r);
-		execv(argv[0], (char *const *)argv);
-		_exit(99);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
+	if (child == 0)
+		become_graftctl(argv, &environment, out, err, prepare);
+	r->status = rig_wait(child, words[0] ? words[0] : "graftctl");
 	free(r->out);
 	free(r->err);
 	r->out = read_all(out);
 	r->err = read_all(err);
-	if (!WIFEXITED(status))
-		fail_msg("graftctl ended by signal %d: %s", WTERMSIG(status), r->err);
-	r->status = WEXITSTATUS(status);
+	if (r->status < 0)
+		fail_msg("graftctl ended by signal %d: %s", -r->status, r->err);
 }
 
 /* In place: the words of line, which is changed. */

@@ -176,11 +176,10 @@ static void test_wrong_types(void **state)
 }
 
 /* /run is a folder of the rig's in the child. */
-static void own_run(struct rig *r)
+static char run[128];
+
+static void own_run(void)
 {
-	char run[128];
-	unsetenv("GRAFTCTL_SOCKET");
-	snprintf(run, sizeof(run), "%s/run", r->folder);
 	int flags = geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER;
 	if (unshare(flags) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    mount(run, "/run", NULL, MS_BIND, NULL) != 0)
@@ -205,6 +204,8 @@ static void look_for_servers(struct rig *r)
 {
 	static const char *const words[] = { "log-level", NULL };
 	char path[192];
+	snprintf(run, sizeof(run), "%s/run", r->folder);
+	r->no_socket = true;
 	rig_run_words(r, words, own_run);
 	if (r->status == 77)
 		return;
