@@ -227,6 +227,11 @@ bool chunk_table_has_digests(const struct chunk_table *t)
 	return t->digests.base != NULL;
 }
 
+const uint8_t *chunk_table_digests(const struct chunk_table *t)
+{
+	return t->digests.base;
+}
+
 static int torn(const struct chunk_table *t, int res)
 {
 	return mapping_torn(&t->map) || mapping_torn(&t->digests) ? -EIO : res;

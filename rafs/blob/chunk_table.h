@@ -40,6 +40,8 @@ void chunk_table_close(struct chunk_table *t);
 
 uint32_t chunk_table_count(const struct chunk_table *t);
 bool chunk_table_has_digests(const struct chunk_table *t);
+/* The array of chunk_table_count(t) digests, or NULL. A page of it that could not be read is zeros. */
+const uint8_t *chunk_table_digests(const struct chunk_table *t);
 /*
  * Entry i, checked by itself (reference 3.4) and against info: -EUCLEAN if it breaks a rule, -ENOENT for i >= count,
  * -EIO if the file was cut short. For BATCH and ZRAN the context was checked too, and that at + u_size lies in its

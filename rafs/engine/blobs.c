@@ -59,7 +59,7 @@ static bool wants_digests(const struct reader *r, const struct shared_blob *s)
 {
 	bool crc = (s->info.features & RAFS_BLOB_CHUNK_INFO_V2) && !(s->info.features & (RAFS_BLOB_BATCH | RAFS_BLOB_ZRAN));
 
-	return s->table && r->validate != READER_VALIDATE_NONE && !chunk_table_has_digests(s->table) &&
+	return s->table && r->validate != READER_VALIDATE_NONE && (s->own_digests || !chunk_table_has_digests(s->table)) &&
 	       (!crc || r->validate > READER_VALIDATE_CRC);
 }
 
@@ -68,7 +68,21 @@ struct digest_fill {
 	const struct rafs_image *image;
 	uint32_t blob, count;
 	bool found;
+	int old; /* the file that has the name already, or -1 */
+	uint64_t old_size;
 };
+
+/* Whether the file that is there has these bytes. */
+static bool is_old(const struct digest_fill *f, const struct mapping *new)
+{
+	struct mapping old;
+
+	if (f->old < 0 || f->old_size != new->size || mapping_open(&old, f->old, 0, new->size, MAPPING_READ, NULL) < 0)
+		return false;
+	bool same = memcmp(old.base, new->base, new->size) == 0 && !mapping_torn(&old);
+	mapping_close(&old);
+	return same;
+}
 
 static int fill_digests(void *arg, int fd)
 {
@@ -81,14 +95,14 @@ static int fill_digests(void *arg, int fd)
 		return res;
 	f->found = digest_table_fill(f->image, f->blob, map.base, f->count) > 0;
 	/* A page that could not be had: the disk is full. */
-	res = mapping_torn(&map) ? -ENOSPC : 0;
+	res = mapping_torn(&map) ? -ENOSPC : is_old(f, &map) ? -EEXIST : 0;
 	mapping_close(&map);
 	return res;
 }
 
 /*
- * In nydusd's form, as a file: memory that does not grow with the image. It is made anew for each opening: what lies in the
- * folder could be anybody's. Without a folder, or room in it, in memory.
+ * In nydusd's form, as a file: memory that does not grow with the image. What lies in the folder could be anybody's, so it is
+ * only taken where it is what would be written. Without a folder, or room in it, in memory.
  */
 static int digests_file(const struct shared_blob *s, struct digest_fill *f)
 {
@@ -96,8 +110,13 @@ static int digests_file(const struct shared_blob *s, struct digest_fill *f)
 	int fd = -1;
 
 	snprintf(name, sizeof(name), "%s.blob.digest", s->info.id);
-	if (s->dir)
+	if (s->dir) {
+		auto_close int old = f->old = cache_dir_open(s->dir, name, &f->old_size);
 		fd = cache_dir_replace(s->dir, name, fill_digests, f);
+		if (fd == -EEXIST)
+			return steal_fd(&old);
+		f->old = -1;
+	}
 	if (fd >= 0)
 		return fd;
 	fd = memfd_create(name, MFD_CLOEXEC);
@@ -111,7 +130,7 @@ static int digests_file(const struct shared_blob *s, struct digest_fill *f)
 
 static int add_digests(const struct reader *r, struct shared_blob *s)
 {
-	struct digest_fill fill = {.image = r->image, .blob = s->info.index, .count = s->chunks};
+	struct digest_fill fill = {.image = r->image, .blob = s->info.index, .count = s->chunks, .old = -1};
 	struct mapping map;
 
 	if (!wants_digests(r, s) || !s->chunks)
@@ -170,14 +189,19 @@ static int shared_new(struct shared_blob **out, struct reader *r, const struct r
 	return 0;
 }
 
-/* What one image says of a blob is not believed for another: with digests of their own they must be the same. */
-static bool is_same(const struct shared_blob *s, const struct shared_blob *mine)
+/* Of the same blob, in the same folder, with the same wishes. */
+static bool is_kin(const struct shared_blob *s, const struct shared_blob *mine)
 {
 	struct rafs_blob_info a = s->info, b = mine->info;
 
 	a.index = b.index = 0;
-	return s->dir == mine->dir && s->raw == mine->raw && s->digests == mine->digests && !s->verified == !mine->verified &&
-	       s->own_digests == mine->own_digests && memcmp(&a, &b, sizeof(a)) == 0 &&
+	return s->dir == mine->dir && s->raw == mine->raw && s->digests == mine->digests && memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+/* What one image says of a blob is not believed for another: with digests of their own they must be the same. */
+static bool is_same(const struct shared_blob *s, const struct shared_blob *mine)
+{
+	return is_kin(s, mine) && !s->verified == !mine->verified && s->own_digests == mine->own_digests &&
 	       chunk_table_same_digests(s->table, mine->table);
 }
 
@@ -195,27 +219,6 @@ static struct shared_blob *shared_find(const struct shared_blob *mine)
 	return NULL;
 }
 
-static int shared_get(struct shared_blob **out, struct reader *r, const struct rafs_blob_info *info,
-		      struct blob_file *meta, bool plain_fd, struct graft_error *err)
-{
-	struct shared_blob *mine = NULL, *other;
-	int res = shared_new(&mine, r, info, meta, plain_fd, err);
-
-	if (res < 0)
-		return res;
-	pthread_mutex_lock(&registry_lock);
-	other = shared_find(mine);
-	if (!other) {
-		mine->next = registry;
-		registry = mine;
-	}
-	pthread_mutex_unlock(&registry_lock);
-	if (other)
-		shared_free(mine);
-	*out = other ? other : mine;
-	return 0;
-}
-
 static void shared_put(struct shared_blob *s)
 {
 	pthread_mutex_lock(&registry_lock);
@@ -229,6 +232,63 @@ static void shared_put(struct shared_blob *s)
 	pthread_mutex_unlock(&registry_lock);
 	if (last)
 		shared_free(s);
+}
+
+/*
+ * Counted: one that another image opened and this one would make alike, found before anything is made. NULL also where that
+ * cannot be told; then shared_find decides.
+ */
+static struct shared_blob *shared_ready(const struct reader *r, const struct rafs_blob_info *info)
+{
+	struct shared_blob like = {
+		.info = *info,
+		.dir = r->cache,
+		.raw = r->cache_raw,
+		.digests = r->validate != READER_VALIDATE_NONE && (info->features & RAFS_BLOB_CHUNK_DIGEST),
+	}, *s;
+
+	if (!like.dir || info->version == 5)
+		return NULL;
+	pthread_mutex_lock(&registry_lock);
+	for (s = registry; s; s = s->next) {
+		if (s->table && is_kin(s, &like) && !s->verified == (!s->chunks || r->validate == READER_VALIDATE_NONE)) {
+			s->refs++;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&registry_lock);
+	/* Without the lock: this reads the image's whole table of chunks. Digests of the blob's own are compared when they are open. */
+	bool same = s && wants_digests(r, s) == s->own_digests;
+	if (same && chunk_table_has_digests(s->table))
+		same = s->own_digests &&
+		       digest_table_same(r->image, info->index, chunk_table_digests(s->table), s->chunks);
+	if (s && !same)
+		shared_put(s);
+	return same ? s : NULL;
+}
+
+static int shared_get(struct shared_blob **out, struct reader *r, const struct rafs_blob_info *info,
+		      struct blob_file *meta, bool plain_fd, struct graft_error *err)
+{
+	struct shared_blob *mine = NULL, *other;
+
+	*out = shared_ready(r, info);
+	if (*out)
+		return 0;
+	int res = shared_new(&mine, r, info, meta, plain_fd, err);
+	if (res < 0)
+		return res;
+	pthread_mutex_lock(&registry_lock);
+	other = shared_find(mine);
+	if (!other) {
+		mine->next = registry;
+		registry = mine;
+	}
+	pthread_mutex_unlock(&registry_lock);
+	if (other)
+		shared_free(mine);
+	*out = other ? other : mine;
+	return 0;
 }
 
 /* The blob itself may be missing where a cache holds what is read: then *file is NULL, and err says why. */

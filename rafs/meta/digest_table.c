@@ -33,6 +33,13 @@ static int compare(const void *a, const void *b)
 	return x->index == y->index ? 0 : x->index < y->index ? -1 : 1;
 }
 
+static bool is_digest(const uint8_t *digest)
+{
+	static const uint8_t none[RAFS_DIGEST_SIZE];
+
+	return memcmp(digest, none, sizeof(none)) != 0;
+}
+
 /* The table: its place, and how many records it has; 0: none. */
 static size_t find_table(const struct rafs_image *image, uint64_t *at)
 {
@@ -106,6 +113,29 @@ uint32_t digest_table_fill(const struct rafs_image *image, uint32_t blob, uint8_
 	return mapping_torn(&image->map) ? 0 : found;
 }
 
+bool digest_table_same(const struct rafs_image *image, uint32_t blob, const uint8_t *array, uint32_t count)
+{
+	uint64_t at;
+	size_t n = find_table(image, &at);
+	int64_t more = 0; /* digests in the table, less those in the array */
+	bool same = true;
+
+	for (size_t i = 0; same && i < n; i++) {
+		const unsigned char *digest = image->map.base + at + i * RECORD_SIZE;
+		struct record r = record_at(image, at, i);
+
+		if (r.blob != blob || r.index >= count)
+			continue;
+		same = memcmp(array + (size_t)r.index * RAFS_DIGEST_SIZE, digest, RAFS_DIGEST_SIZE) == 0;
+		more += is_digest(digest);
+	}
+	for (uint32_t i = 0; same && i < count; i++)
+		more -= is_digest(array + (size_t)i * RAFS_DIGEST_SIZE);
+	if (n)
+		give_back(image, at, n * RECORD_SIZE);
+	return same && more == 0 && !mapping_torn(&image->map);
+}
+
 void digest_table_free(struct digest_table *d)
 {
 	free(d);
@@ -114,14 +144,13 @@ void digest_table_free(struct digest_table *d)
 bool digest_table_find(const struct digest_table *d, uint32_t blob, uint32_t index, uint64_t u_off,
 		       uint8_t digest[RAFS_DIGEST_SIZE])
 {
-	static const uint8_t none[RAFS_DIGEST_SIZE];
 	struct record key = { .blob = blob, .index = index };
 	const struct record *found = bsearch(&key, d->records, d->n, sizeof(key), compare);
 
 	if (!found)
 		return false;
 	const unsigned char *p = d->image->map.base + d->at + (uint64_t)found->number * RECORD_SIZE;
-	if (bytes_u64(p + 0x38) != u_off || memcmp(p, none, sizeof(none)) == 0)
+	if (bytes_u64(p + 0x38) != u_off || !is_digest(p))
 		return false;
 	memcpy(digest, p, RAFS_DIGEST_SIZE);
 	return true;

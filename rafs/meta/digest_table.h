@@ -25,5 +25,7 @@ bool digest_table_find(const struct digest_table *d, uint32_t blob, uint32_t ind
  * pages back. array may be a mapping of a file.
  */
 uint32_t digest_table_fill(const struct rafs_image *image, uint32_t blob, uint8_t *array, uint32_t count);
+/* Whether digest_table_fill would make exactly this array. False also where it cannot be told: then fill one and compare. */
+bool digest_table_same(const struct rafs_image *image, uint32_t blob, const uint8_t *array, uint32_t count);
 
 #endif

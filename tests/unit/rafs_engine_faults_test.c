@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 /* cmocka.h wants these first */
 #include <setjmp.h>
@@ -82,6 +83,86 @@ static void test_no_validation(void **state)
 		int64_t got = read_file(&w, "chunks/dup-a");
 		assert_true(validate ? got == -EIO : got > 0);
 		world_close(&w);
+		world_drop(&w);
+	}
+}
+
+static ino_t number_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 ? 0 : st.st_ino;
+}
+
+/* The file of the bootstrap's digests is written once, and anew only where it is not what it should be. */
+static void test_digests_kept(void **state)
+{
+	char path[WORLD_PATH_MAX];
+	ino_t first = 0;
+	struct world w;
+
+	(void)state;
+	world_make(&w, "v6-none");
+	for (int i = 0; i < 3; i++) {
+		world_open(&w, true);
+		assert_true(read_file(&w, "chunks/dup-a") > 0);
+		world_cached(&w, ".blob.digest", path);
+		first = first ? first : number_of(path);
+		assert_true(first && (number_of(path) == first) == (i < 2));
+		world_close(&w);
+		if (i == 1)
+			world_spoil(path, 5);
+	}
+	world_drop(&w);
+}
+
+/* The place of a digest in an image's bootstrap. */
+static uint64_t find_digest(const char *boot, const unsigned char *digest)
+{
+	static unsigned char text[1 << 20];
+	int fd = open(boot, O_RDONLY | O_CLOEXEC);
+	ssize_t size = read(fd, text, sizeof(text));
+
+	close(fd);
+	assert_true(size > 0);
+	unsigned char *found = memmem(text, (size_t)size, digest, RAFS_DIGEST_SIZE);
+	assert_non_null(found);
+	return (uint64_t)(found - text);
+}
+
+/* Two images of one blob in one folder share what is known of it; the second makes nothing. One that says otherwise is alone. */
+static void test_twins(void **state)
+{
+	char path[WORLD_PATH_MAX], other[WORLD_PATH_MAX + 8], cache[WORLD_PATH_MAX + 8];
+	unsigned char digest[RAFS_DIGEST_SIZE];
+	struct world w, twin;
+
+	(void)state;
+	for (int differs = 0; differs < 2; differs++) {
+		world_make(&w, "v6-none");
+		world_open(&w, true);
+		assert_true(read_file(&w, "chunks/dup-a") > 0);
+		world_cached(&w, ".blob.digest", path);
+		uint32_t index = chunk_of(&w, "chunks/dup-a").index;
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		assert_int_equal(pread(fd, digest, sizeof(digest), (off_t)index * RAFS_DIGEST_SIZE), sizeof(digest));
+		close(fd);
+		assert_int_equal(unlink(path), 0);
+		world_make(&twin, "v6-none");
+		snprintf(cache, sizeof(cache), "%s/cache", w.dir);
+		snprintf(other, sizeof(other), "%s/cache", twin.dir);
+		assert_int_equal(rmdir(other) | symlink(cache, other), 0);
+		snprintf(other, sizeof(other), "%s/boot", twin.dir);
+		if (differs)
+			world_spoil(other, find_digest(other, digest));
+		world_open(&twin, true);
+		assert_int_equal(read_file(&twin, "chunks/dup-a") > 0, !differs);
+		assert_int_equal(number_of(path) != 0, differs);
+		assert_true(read_file(&w, "chunks/dup-a") > 0);
+		world_close(&w);
+		assert_int_equal(read_file(&twin, "chunks/dup-a") > 0, !differs);
+		world_close(&twin);
+		world_drop(&twin);
 		world_drop(&w);
 	}
 }
@@ -257,6 +338,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bad_chunk),      cmocka_unit_test(test_no_validation),
+		cmocka_unit_test(test_digests_kept),   cmocka_unit_test(test_twins),
 		cmocka_unit_test(test_digest_only),    cmocka_unit_test(test_missing_blob),
 		cmocka_unit_test(test_short_blob),     cmocka_unit_test(test_failing_backend),
 		cmocka_unit_test(test_anothers_failure), cmocka_unit_test(test_full_disk),

@@ -66,6 +66,12 @@ static void test_digests(void **state)
 	assert_memory_equal(array + (size_t)e.chunk.index * RAFS_DIGEST_SIZE, digest, sizeof(digest));
 	assert_false(digest_table_find(table, 0, e.chunk.index, e.chunk.u_off + 4096, digest));
 	digest_table_free(table);
+	assert_true(digest_table_same(image, 0, array, count));
+	assert_false(digest_table_same(image, 1, array, count));
+	array[RAFS_DIGEST_SIZE + 3] ^= 1;
+	assert_false(digest_table_same(image, 0, array, count));
+	memset(array + RAFS_DIGEST_SIZE, 0, RAFS_DIGEST_SIZE);
+	assert_false(digest_table_same(image, 0, array, count));
 	memset(array, 0, (size_t)count * RAFS_DIGEST_SIZE);
 	assert_int_equal(digest_table_fill(image, 1, array, count), 0);
 	assert_int_equal(digest_table_fill(v5, 0, array, count), 0);
