@@ -3,6 +3,7 @@
 #include "fake_host.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -313,6 +314,65 @@ void fake_host_free(struct fake_host *fake)
 	pthread_mutex_destroy(&fake->lock);
 	pthread_cond_destroy(&fake->changed);
 	free(fake);
+}
+
+bool fake_folder_make(char path[256])
+{
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(path, 256, "%s/graftfs-test-XXXXXX", tmp ? tmp : "/tmp");
+	if (mkdtemp(path))
+		return true;
+	perror(path);
+	return false;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+void fake_folder_remove(const char *path)
+{
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+int fake_plugin_start(struct fake_host *fake, const struct graft_plugin *plugin, const void *settings,
+		      const struct graft_session *session, struct graft_error *err)
+{
+	struct graft_inst *inst = NULL;
+	void *state = fake; /* not NULL: a plugin without a state says so */
+	int res = plugin->create(&fake->host, &fake->slot, settings, &inst, err);
+
+	if (res < 0)
+		return res;
+	fake->plugin = plugin;
+	fake->inst = inst;
+	fake->session = session;
+	res = plugin->start(inst, err);
+	if (!res)
+		res = plugin->session_open(inst, session, &state);
+	if (res < 0) {
+		plugin->destroy(inst);
+		fake->inst = NULL;
+		return res;
+	}
+	fake->state = state;
+	return 0;
+}
+
+void fake_plugin_stop(struct fake_host *fake)
+{
+	if (!fake->inst)
+		return;
+	if (fake->session)
+		fake->plugin->session_close(fake->inst, fake->state);
+	fake->plugin->quiesce(fake->inst);
+	fake->plugin->destroy(fake->inst);
+	fake->inst = NULL;
 }
 
 bool fake_logged(struct fake_host *fake, const char *text)

@@ -76,6 +76,21 @@ struct fake_req {
 /* fd_limit starts at 1000. Fails the test when out of memory. */
 struct fake_host *fake_host_new(void);
 void fake_host_free(struct fake_host *fake);
+
+/* A folder of a test's own under $TMPDIR or /tmp; false with a message where it cannot be made. */
+bool fake_folder_make(char path[256]);
+/* With all that is in it, on its file system. */
+void fake_folder_remove(const char *path);
+
+/*
+ * create, start and session_open: requests then go to that instance. 0, or -errno with err; nothing is left then. The
+ * session must outlive it.
+ */
+int fake_plugin_start(struct fake_host *fake, const struct graft_plugin *plugin, const void *settings,
+		      const struct graft_session *session, struct graft_error *err);
+/* session_close (not where the test has taken fake->session away), quiesce, destroy. Without an instance: nothing. */
+void fake_plugin_stop(struct fake_host *fake);
+
 /* A line logged so far, at any level, holds text. */
 bool fake_logged(struct fake_host *fake, const char *text);
 void fake_log_clear(struct fake_host *fake);

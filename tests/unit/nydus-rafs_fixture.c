@@ -13,7 +13,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,13 +28,10 @@ void nrf_reset(struct nrf *f)
 int nrf_new(void **state)
 {
 	struct nrf *f = calloc(1, sizeof(*f));
-	const char *tmp = getenv("TMPDIR");
 
 	if (!f)
 		return -1;
-	snprintf(f->dir, sizeof(f->dir), "%s/graftfs-test-XXXXXX", tmp ? tmp : "/tmp");
-	if (!mkdtemp(f->dir)) {
-		perror(f->dir);
+	if (!fake_folder_make(f->dir)) {
 		free(f);
 		return -1;
 	}
@@ -48,20 +44,12 @@ int nrf_new(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
 int nrf_free(void **state)
 {
 	struct nrf *f = *state;
 
 	nrf_stop(f);
-	nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	fake_folder_remove(f->dir);
 	options_free(f->options);
 	fake_host_free(f->fake);
 	free(f);
@@ -122,41 +110,22 @@ void nrf_set_image(struct nrf *f, const char *image)
 
 int nrf_start(struct nrf *f)
 {
-	const struct graft_plugin *plugin = &graft_plugin_v1;
-	void *session_state = &f->session;
 	int res = options_finish(f->options, &f->err);
 
 	if (res < 0)
 		return res;
 	f->err.code = 0;
 	f->fake->nmetrics = 0;
-	res = plugin->create(&f->fake->host, &f->fake->slot, options_settings(f->options), &f->inst, &f->err);
-	if (res < 0) {
+	res = fake_plugin_start(f->fake, &graft_plugin_v1, options_settings(f->options), &f->session, &f->err);
+	if (res < 0)
 		assert_int_equal(f->err.code, -res);
-		f->inst = NULL;
-		return res;
-	}
-	f->fake->plugin = plugin;
-	f->fake->inst = f->inst;
-	f->fake->session = &f->session;
-	res = plugin->start(f->inst, &f->err);
-	if (res < 0) {
-		plugin->destroy(f->inst);
-		f->inst = NULL;
-		return res;
-	}
-	assert_int_equal(plugin->session_open(f->inst, &f->session, &session_state), 0);
-	f->fake->state = session_state;
-	return 0;
+	f->inst = f->fake->inst;
+	return res;
 }
 
 void nrf_stop(struct nrf *f)
 {
-	if (!f->inst)
-		return;
-	graft_plugin_v1.session_close(f->inst, f->fake->state);
-	graft_plugin_v1.quiesce(f->inst);
-	graft_plugin_v1.destroy(f->inst);
+	fake_plugin_stop(f->fake);
 	f->inst = NULL;
 }
 

@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +13,10 @@
 int fixture_new(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const char *tmp = getenv("TMPDIR");
 
 	if (!f)
 		return -1;
-	snprintf(f->dir, sizeof(f->dir), "%s/graftfs-test-XXXXXX", tmp ? tmp : "/tmp");
-	if (!mkdtemp(f->dir) || chmod(f->dir, 0777) < 0) {
-		perror(f->dir);
+	if (!fake_folder_make(f->dir) || chmod(f->dir, 0777) < 0) {
 		free(f);
 		return -1;
 	}
@@ -48,20 +44,12 @@ int fixture_new(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
 int fixture_free(void **state)
 {
 	struct fixture *f = *state;
 
 	fixture_stop(f);
-	nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	fake_folder_remove(f->dir);
 	fake_host_free(f->fake);
 	free(f);
 	return 0;
@@ -69,39 +57,16 @@ int fixture_free(void **state)
 
 int fixture_start(struct fixture *f)
 {
-	const struct graft_plugin *plugin = &graft_plugin_v1;
-	void *session_state = NULL;
-	int res;
+	int res = fake_plugin_start(f->fake, &graft_plugin_v1, &f->set, &f->session, &f->err);
 
-	res = plugin->create(&f->fake->host, &f->fake->slot, &f->set, &f->inst, &f->err);
-	if (res < 0) {
-		f->inst = NULL;
-		return res;
-	}
-	f->fake->plugin = plugin;
-	f->fake->inst = f->inst;
-	f->fake->session = &f->session;
-	res = plugin->start(f->inst, &f->err);
-	if (!res)
-		res = plugin->session_open(f->inst, &f->session, &session_state);
-	if (res < 0) {
-		plugin->destroy(f->inst);
-		f->inst = NULL;
-		return res;
-	}
-	f->s = session_state;
-	f->fake->state = session_state;
-	return 0;
+	f->inst = f->fake->inst;
+	f->s = res < 0 ? NULL : f->fake->state;
+	return res;
 }
 
 void fixture_stop(struct fixture *f)
 {
-	if (!f->inst)
-		return;
-	if (f->s)
-		graft_plugin_v1.session_close(f->inst, f->s);
-	graft_plugin_v1.quiesce(f->inst);
-	graft_plugin_v1.destroy(f->inst);
+	fake_plugin_stop(f->fake);
 	f->inst = NULL;
 	f->s = NULL;
 }

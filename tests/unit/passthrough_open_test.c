@@ -565,7 +565,7 @@ static void test_nothing_leaks(void **state)
 	assert_int_equal(rq_open(f, node, O_RDWR, &fh, NULL), 0);
 	assert_int_equal(rq_opendir(f, GRAFT_ROOT_NODE, O_RDONLY, &fh, NULL), 0);
 	graft_plugin_v1.session_close(f->inst, f->s);
-	f->s = NULL;
+	f->fake->session = NULL;
 	assert_int_equal(f->inst->count.handles, 0);
 	assert_true(fixture_open_fds() <= before);
 }
