@@ -17,4 +17,4 @@ graft_add_unit_test(nydus-rafs-image
 	LIBS nydus-rafs-test-support nydus-rafs-objects graft_rafs PkgConfig::JANSSON
 	SOURCES nydus-rafs_image_test.c)
 # All images, read again and again; sanitizers make that slow.
-set_tests_properties(unit/nydus-rafs-image PROPERTIES TIMEOUT 600)
+set_tests_properties(unit/nydus-rafs-image PROPERTIES LABELS full TIMEOUT 1800 COST 300)

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "full.h"
 #include "nydus-rafs_fixture.h"
 
 #include "rafs/codec/digest.h"
@@ -226,18 +227,17 @@ static void check_image(struct nrf *f, size_t i)
 
 #define IMAGES_COUNT (sizeof(images) / sizeof(images[0]))
 
-/* Under a sanitizer each test takes every third image, each another one first: together they take all. */
-#ifdef GRAFT_SANITIZED
-#define STRIDE 3
-#else
-#define STRIDE 1
-#endif
+/* How far apart the images of a test are: under a sanitizer each test takes every third, each another one first; together all. */
+static size_t stride(void)
+{
+	return full_count(1, 3);
+}
 
 static void without_a_cache(void **state)
 {
 	struct nrf *f = *state;
 
-	for (size_t i = 0 % STRIDE; i < IMAGES_COUNT; i += STRIDE) {
+	for (size_t i = 0 % stride(); i < IMAGES_COUNT; i += stride()) {
 		set_source(f, i);
 		check_image(f, i);
 	}
@@ -248,7 +248,7 @@ static void with_cache(struct nrf *f, const char *form, size_t first)
 {
 	char cache[512];
 
-	for (size_t i = first % STRIDE; i < IMAGES_COUNT; i += STRIDE) {
+	for (size_t i = first % stride(); i < IMAGES_COUNT; i += stride()) {
 		for (int again = 0; again < 2; again++) {
 			set_source(f, i);
 			snprintf(cache, sizeof(cache), "%s", nrf_path(f, form));
@@ -275,7 +275,7 @@ static void with_every_check(void **state)
 {
 	struct nrf *f = *state;
 
-	for (size_t i = 0 % STRIDE; i < IMAGES_COUNT; i += STRIDE) {
+	for (size_t i = 0 % stride(); i < IMAGES_COUNT; i += stride()) {
 		set_source(f, i);
 		nrf_set(f, "validate", "full");
 		check_image(f, i);
@@ -288,7 +288,7 @@ static void prefetched(void **state)
 	struct nrf *f = *state;
 	char cache[512];
 
-	for (size_t i = 1 % STRIDE; i < IMAGES_COUNT; i += STRIDE) {
+	for (size_t i = 1 % stride(); i < IMAGES_COUNT; i += stride()) {
 		set_source(f, i);
 		snprintf(cache, sizeof(cache), "%s/p%zu", f->dir, i);
 		nrf_set(f, "cache-dir", cache);

@@ -10,5 +10,5 @@ foreach(name images faults ahead)
 	graft_add_unit_test(rafs-engine-${name} LIBS rafs-engine-world SOURCES
 		${CMAKE_CURRENT_LIST_DIR}/rafs_engine_${name}_test.c)
 endforeach()
-set_tests_properties(unit/rafs-engine-images PROPERTIES TIMEOUT 600)
+set_tests_properties(unit/rafs-engine-images PROPERTIES LABELS full TIMEOUT 1800 COST 300)
 graft_add_unit_test(rafs-engine-pool LIBS graft_rafs SOURCES ${CMAKE_CURRENT_LIST_DIR}/rafs_engine_pool_test.c)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every image of tests/images read through the reader: without a cache, with an empty and a filled one, checked and not. */
+#include "full.h"
 #include "rafs_engine_world.h"
 
 #include <errno.h>
@@ -57,17 +58,16 @@ static void read_image(const struct row *row, const struct mode *mode, int round
 /* Under a sanitizer each mode takes every few images, each another one first: ASan's modes together take all. */
 #ifdef __SANITIZE_THREAD__
 #define STRIDE 9
-#elif defined(GRAFT_SANITIZED)
-#define STRIDE 4
 #else
-#define STRIDE 1
+#define STRIDE 4
 #endif
 
 static void read_all(const struct mode *mode, int rounds)
 {
 	static size_t first;
+	size_t stride = full_count(1, STRIDE);
 
-	for (size_t i = first++ % STRIDE; i < sizeof(rows) / sizeof(rows[0]); i += STRIDE)
+	for (size_t i = first++ % stride; i < sizeof(rows) / sizeof(rows[0]); i += stride)
 		read_image(&rows[i], mode, rounds);
 }
 

@@ -6,6 +6,7 @@ target_link_libraries(server-rig PUBLIC graft_server PkgConfig::CMOCKA)
 foreach(name decode init stack async state workers services metrics)
 	graft_add_unit_test(server-${name} LIBS server-rig SOURCES test_${name}.c)
 endforeach()
+set_tests_properties(unit/server-async PROPERTIES LABELS full TIMEOUT 300 COST 100)
 # The mount table, by clients that look while it changes.
 add_library(server-world OBJECT server_calls.c server_world.c)
 target_link_libraries(server-world PUBLIC server-rig)
@@ -13,6 +14,7 @@ foreach(name tree change life sessions race)
 	graft_add_unit_test(router-${name} LIBS server-world server-rig SOURCES test_router_${name}.c)
 	set_tests_properties(unit/router-${name} PROPERTIES TIMEOUT 300)
 endforeach()
+set_tests_properties(unit/router-sessions PROPERTIES LABELS full TIMEOUT 1800 COST 200)
 # Each allocation fails once.
 graft_add_unit_test(server-memory LIBS server-rig SOURCES test_memory.c)
 target_link_options(test-server-memory PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc

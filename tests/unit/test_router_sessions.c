@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The mount table and its clients: flags, several sessions, notifications, very many mounts, numbers that are made up. */
+#include "full.h"
 #include "server_world.h"
 
 #include <errno.h>
@@ -369,41 +370,40 @@ static void test_notifications(void **state)
 
 /* --- very many --- */
 
-#define MANY 4096
-
-static void test_4096_mounts(void **state)
+static void test_many_mounts(void **state)
 {
+	const uint32_t many = (uint32_t)full_count(4096, 512);
 	struct world *w = *state;
-	struct tree *t = calloc(MANY, sizeof(*t));
+	struct tree *t = calloc(many, sizeof(*t));
 	char path[64], text[64];
 
 	world_mount(w, "/", 0, "");
 	world_init(w, 0);
-	for (uint32_t i = 0; i < MANY; i++) {
+	for (uint32_t i = 0; i < many; i++) {
 		snprintf(text, sizeof(text), "file=%u", i);
 		tree_init(&t[i], text);
 		snprintf(path, sizeof(path), "/way/m%u%s", i, i % 3 ? "" : "/deep");
 		assert_int_equal(rig_mount(w->rig, path, &t[i], NULL), 0);
 	}
-	assert_int_equal(rig_count_mounts(w->rig), MANY + 1);
+	assert_int_equal(rig_count_mounts(w->rig), many + 1);
 	assert_int_equal(call_list(w->c, FUSE_READDIR, call_node(w->c, "/way"), 65536, &w->list), 0);
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < w->list.n; i++)
 		n += w->list.entry[i].name[0] == 'm';
-	assert_int_equal(n, MANY);
-	for (uint32_t i = 0; i < MANY; i++) {
+	assert_int_equal(n, many);
+	for (uint32_t i = 0; i < many; i++) {
 		snprintf(path, sizeof(path), "/way/m%u%s/file", i, i % 3 ? "" : "/deep");
 		snprintf(text, sizeof(text), "%u", i);
 		check_file(w->c, path, text);
 		if (w->c->nheld > CALLS_HELD - 16)
 			calls_forget_all(w->c);
 	}
-	for (uint32_t i = 0; i < MANY; i++) {
+	for (uint32_t i = 0; i < many; i++) {
 		snprintf(path, sizeof(path), "/way/m%u%s", i, i % 3 ? "" : "/deep");
 		world_umount(w, path);
 	}
 	calls_batch_forget_all(w->c);
-	for (uint32_t i = 0; i < MANY; i++) {
+	for (uint32_t i = 0; i < many; i++) {
 		tree_check_empty(&t[i]);
 		tree_fini(&t[i]);
 	}
@@ -530,7 +530,7 @@ int main(void)
 		T(test_flag_that_is_missing),
 		T(test_flag_before_sessions), T(test_no_open), T(test_no_open_by_key),
 		T(test_notifications),
-		T(test_4096_mounts),
+		T(test_many_mounts),
 		T(test_batch_forget),
 		T(test_made_up_nodes),
 		T(test_forgetting_too_much),

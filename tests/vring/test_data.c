@@ -12,12 +12,17 @@ static struct fixture fixtures[] = {
 	{.config = {.queues = 1, .mount_keys = "cache = metadata"}},
 	{.config = {.queues = 1, .mount_keys = "cache = never"}},
 };
+#ifdef GRAFT_SANITIZED
+#define CHECK_STEPS 2500
+#else
+#define CHECK_STEPS 10000
+#endif
 #define CACHES (sizeof(fixtures) / sizeof(fixtures[0]))
 
 static void run(struct fixture *f, uint64_t features, uint64_t init, uint32_t segment)
 {
 	struct frontend_config c = {.features = features, .protocol = FIXTURE_PROTOCOL, .ring_size = 256};
-	unsigned steps = fixture_count(10000, 100000);
+	unsigned steps = fixture_count(CHECK_STEPS, 100000);
 	struct data_model m;
 	int res;
 
