@@ -71,6 +71,8 @@ static bool baseline(struct flips *f)
 						.validate = READER_VALIDATE_FULL };
 		struct walk_result *first = &f->shared->baseline[i], second;
 
+		/* The limit of time is for one image. */
+		atomic_store(&f->shared->begun, seconds());
 		walk_image(&request, first);
 		request.cache_dir = image->filled;
 		walk_image(&request, &second);
