@@ -23,9 +23,13 @@ void op_stats_free(struct op_stats *s);
 /* Any thread; opcode below GRAFT_OP_COUNT (0: unknown ones). */
 void op_stats_count(struct op_stats *s, uint32_t shard, uint32_t opcode, bool error, uint64_t ns);
 
+/* Any thread: file data that a request moved, if it was any. */
+void op_stats_count_bytes(struct op_stats *s, uint32_t shard, uint32_t opcode, uint64_t bytes);
+
 /* Sums over the shards; not a snapshot: a request may be counted in one field and not yet in another. */
 struct op_sum {
 	uint64_t count, errors, total_ns;
+	uint64_t bytes; /* of file data read or written */
 	uint64_t buckets[OP_STATS_BUCKETS]; /* of this bucket alone, not cumulative */
 };
 void op_stats_read(const struct op_stats *s, uint32_t opcode, struct op_sum *sum);

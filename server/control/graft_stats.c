@@ -17,9 +17,9 @@ static json_t *describe_op(const struct control_host *host, uint32_t op, const s
 	snprintf(number, sizeof(number), "%u", op);
 	for (uint32_t i = 0; i < OP_STATS_BUCKETS; i++)
 		json_array_append_new(buckets, json_integer((json_int_t)sum->buckets[i]));
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "op", name ? name : number, "opcode", (json_int_t)op,
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "op", name ? name : number, "opcode", (json_int_t)op,
 			 "count", (json_int_t)sum->count, "errors", (json_int_t)sum->errors, "total_ns",
-			 (json_int_t)sum->total_ns, "buckets", buckets);
+			 (json_int_t)sum->total_ns, "bytes", (json_int_t)sum->bytes, "buckets", buckets);
 }
 
 static json_t *describe_ops(const struct control_host *host, const struct op_stats *stats)

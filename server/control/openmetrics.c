@@ -71,6 +71,13 @@ static void put_errors(const struct metrics_text *m, const struct op_line *line)
 	fprintf(m->to, "graftfs_%serrors_total%s} %" PRIu64 "\n", line->scope, line->labels, line->sum->errors);
 }
 
+/* Opcodes that move file data only. */
+static void put_bytes(const struct metrics_text *m, const struct op_line *line)
+{
+	if (line->sum->bytes)
+		fprintf(m->to, "graftfs_data_bytes_total%s} %" PRIu64 "\n", line->labels, line->sum->bytes);
+}
+
 /* The count is the sum of the buckets: others may have been counted meanwhile, and the two must agree. */
 static void put_durations(const struct metrics_text *m, const struct op_line *line)
 {
@@ -137,6 +144,12 @@ static int mount_requests(const struct mount_info *mount, void *m)
 static int mount_errors(const struct mount_info *mount, void *m)
 {
 	put_ops(m, mount, mount->stats, put_errors);
+	return 0;
+}
+
+static int mount_bytes(const struct mount_info *mount, void *m)
+{
+	put_ops(m, mount, mount->stats, put_bytes);
 	return 0;
 }
 
@@ -209,6 +222,8 @@ static void put_mounts(const struct api *api, struct metrics_text *m)
 	host->each_mount(host->server, mount_requests, m);
 	put_family(m, "errors", "counter", NULL, "Requests that a mount answered with an error.");
 	host->each_mount(host->server, mount_errors, m);
+	put_family(m, "data_bytes", "counter", "bytes", "File data that was read or written.");
+	host->each_mount(host->server, mount_bytes, m);
 	put_family(m, "request_duration_seconds", "histogram", "seconds", "Time from a request to its answer.");
 	host->each_mount(host->server, mount_durations, m);
 	put_family(m, "handles", "gauge", NULL, "Open files and directories.");

@@ -59,15 +59,25 @@ static int result_of(const struct request *r, int res)
 	return gone && res == -EINTR ? -ESTALE : res;
 }
 
+/* File data that a READ or WRITE moved. */
+static uint64_t moved(const struct request *r, uint64_t used)
+{
+	if (r->op->payload == OP_PAYLOAD_FILE)
+		return ((const struct fuse_write_out *)(const void *)r->out)->size;
+	return used > sizeof(struct fuse_out_header) ? used - sizeof(struct fuse_out_header) : 0;
+}
+
 /* Writes the reply and lets go of all but the transport's request itself. */
 static uint64_t answer(struct request *r, int res)
 {
 	struct session_mount *sm = r->sm;
+	struct op_stats *stats = sm ? sm->mount->stats : r->conn->server->stats;
 
 	res = result_of(r, res);
 	uint64_t used = reply_write(r, res);
-	op_stats_count(sm ? sm->mount->stats : r->conn->server->stats, r->shard, counter_index(r), res != 0,
-		       clock_ns(CLOCK_MONOTONIC) - r->began);
+	op_stats_count(stats, r->shard, counter_index(r), res != 0, clock_ns(CLOCK_MONOTONIC) - r->began);
+	if (!res && r->op->flags & OP_OFFSET)
+		op_stats_count_bytes(stats, r->shard, r->header.opcode, moved(r, used));
 	if (log_level() >= GRAFT_LOG_TRACE)
 		trace(r, res);
 	arena_reset(&r->arena);

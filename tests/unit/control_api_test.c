@@ -192,11 +192,14 @@ static void statistics_are_shown(void **state)
 {
 	expect(call(*state, "POST", MOUNTS "?at=/x", WEB), 201, WEB_AT_X);
 #define OPS                                                                                                            \
-	"[{\"op\":\"LOOKUP\",\"opcode\":1,\"count\":7,\"errors\":2,\"total_ns\":1000091000,\"buckets\":[0,3,4,0,0,0,"  \
+	"[{\"op\":\"LOOKUP\",\"opcode\":1,\"count\":7,\"errors\":2,\"total_ns\":1000091000,\"bytes\":0,\"buckets\":["  \
+	"0,3,4,0,0,0,"                                                                                                 \
 	"0,0,0,0,0,0]},"                                                                                               \
-	"{\"op\":\"READ\",\"opcode\":15,\"count\":5,\"errors\":0,\"total_ns\":5000000000,\"buckets\":[0,0,0,0,0,0,0,"  \
+	"{\"op\":\"READ\",\"opcode\":15,\"count\":5,\"errors\":0,\"total_ns\":5000000000,\"bytes\":20480,\"buckets\":" \
+	"[0,0,0,0,0,0,0,"                                                                                              \
 	"0,0,0,0,5]},"                                                                                                 \
-	"{\"op\":\"53\",\"opcode\":53,\"count\":1,\"errors\":0,\"total_ns\":1,\"buckets\":[1,0,0,0,0,0,0,0,0,0,0,0]}]"
+	"{\"op\":\"53\",\"opcode\":53,\"count\":1,\"errors\":0,\"total_ns\":1,\"bytes\":0,\"buckets\":[1,0,0,0,0,0,0," \
+	"0,0,0,0,0]}]"
 #define BOUNDS                                                                                                         \
 	"\"bounds_ns\":[1000,4000,16000,64000,256000,1024000,4096000,16384000,65536000,262144000,1048576000,null]"
 	expect(call(*state, "GET", "/api/graft/v1/stats", NULL), 200,
@@ -305,6 +308,9 @@ static void metrics_are_open_metrics(void **state)
 	expect_line(reply, "graftfs_requests_total{" X ",op=\"LOOKUP\"} 7");
 	expect_line(reply, "graftfs_requests_total{" X ",op=\"53\"} 1");
 	expect_line(reply, "graftfs_errors_total{" X ",op=\"LOOKUP\"} 2");
+	expect_line(reply, "# TYPE graftfs_data_bytes counter");
+	expect_line(reply, "# UNIT graftfs_data_bytes bytes");
+	expect_line(reply, "graftfs_data_bytes_total{" X ",op=\"READ\"} 20480");
 	expect_line(reply, "# TYPE graftfs_request_duration_seconds histogram");
 	expect_line(reply, "# UNIT graftfs_request_duration_seconds seconds");
 	expect_line(reply, "graftfs_request_duration_seconds_bucket{" X ",op=\"LOOKUP\",le=\"0.000001\"} 0");

@@ -393,11 +393,11 @@ static void host_op_read(const struct op_stats *stats, uint32_t opcode, struct o
 	(void)stats;
 	memset(sum, 0, sizeof(*sum));
 	if (opcode == FUSE_LOOKUP)
-		*sum = (struct op_sum){ 7, 2, 1000091000, { 0, 3, 4 } };
+		*sum = (struct op_sum){ 7, 2, 1000091000, 0, { 0, 3, 4 } };
 	else if (opcode == FUSE_READ)
-		*sum = (struct op_sum){ 5, 0, 5000000000, { [OP_STATS_BUCKETS - 1] = 5 } };
+		*sum = (struct op_sum){ 5, 0, 5000000000, 20480, { [OP_STATS_BUCKETS - 1] = 5 } };
 	else if (opcode == 53)
-		*sum = (struct op_sum){ 1, 0, 1, { 1 } };
+		*sum = (struct op_sum){ 1, 0, 1, 0, { 1 } };
 }
 
 static uint64_t host_op_bound(uint32_t bucket)

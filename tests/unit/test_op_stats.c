@@ -81,11 +81,13 @@ static void test_sums(void **state)
 	for (uint32_t shard = 0; shard < 2 * OP_STATS_SHARDS; shard++) {
 		op_stats_count(s, shard, FUSE_LOOKUP, false, 100);
 		op_stats_count(s, shard, FUSE_LOOKUP, true, 10000);
+		op_stats_count_bytes(s, shard, FUSE_LOOKUP, 4096);
 	}
 	op_stats_read(s, FUSE_LOOKUP, &sum);
 	assert_int_equal(sum.count, 4 * OP_STATS_SHARDS);
 	assert_int_equal(sum.errors, 2 * OP_STATS_SHARDS);
 	assert_int_equal(sum.total_ns, 2 * OP_STATS_SHARDS * 10100);
+	assert_int_equal(sum.bytes, 2 * OP_STATS_SHARDS * 4096);
 	assert_int_equal(sum.buckets[0], 2 * OP_STATS_SHARDS);
 	assert_int_equal(sum.buckets[2], 2 * OP_STATS_SHARDS);
 	op_stats_read(s, FUSE_GETATTR, &sum);
@@ -94,10 +96,12 @@ static void test_sums(void **state)
 	op_stats_count(s, 0, GRAFT_OP_COUNT - 1, false, 1);
 	op_stats_count(s, 0, GRAFT_OP_COUNT, false, 1);
 	op_stats_count(s, UINT32_MAX, UINT32_MAX, true, UINT64_MAX);
+	op_stats_count_bytes(s, UINT32_MAX, UINT32_MAX, 3);
 	op_stats_read(s, GRAFT_OP_COUNT - 1, &sum);
 	assert_int_equal(sum.count, 1);
 	op_stats_read(s, 0, &sum);
 	assert_int_equal(sum.count, 2);
+	assert_int_equal(sum.bytes, 3);
 	assert_int_equal(sum.errors, 1);
 	assert_int_equal(sum.buckets[OP_STATS_BUCKETS - 1], 1);
 	op_stats_read(s, GRAFT_OP_COUNT, &sum);
@@ -118,12 +122,14 @@ static void test_merge(void **state)
 	for (uint32_t shard = 0; shard < OP_STATS_SHARDS; shard++) {
 		op_stats_count(one, shard, FUSE_READ, true, 5000);
 		op_stats_count(one, shard, GRAFT_OP_COUNT - 1, false, UINT32_MAX);
+		op_stats_count_bytes(one, shard, FUSE_READ, 1000);
 	}
 	op_stats_merge(all, one);
 	op_stats_read(all, FUSE_READ, &sum);
 	assert_int_equal(sum.count, 1 + OP_STATS_SHARDS);
 	assert_int_equal(sum.errors, OP_STATS_SHARDS);
 	assert_int_equal(sum.total_ns, 100 + OP_STATS_SHARDS * 5000);
+	assert_int_equal(sum.bytes, OP_STATS_SHARDS * 1000);
 	assert_int_equal(sum.buckets[0], 1);
 	assert_int_equal(sum.buckets[2], OP_STATS_SHARDS);
 	op_stats_read(all, GRAFT_OP_COUNT - 1, &sum);

@@ -26,6 +26,24 @@ static void test_no_mounts(void **state)
 	assert_int_equal(call_make(w->c, FUSE_MKDIR, 1, "a", NULL), -EROFS);
 }
 
+/* File data that was read is counted by opcode; what other requests carry is not. */
+static void test_bytes(void **state)
+{
+	struct world *w = *state;
+	struct op_sum sum;
+
+	world_mount(w, "/", 0, "file=deep");
+	world_init(w, 0);
+	check_file(w->c, "/file", "deep");
+	check_file(w->c, "/file", "deep");
+	server_op(w->rig->server, FUSE_READ, &sum);
+	assert_int_equal(sum.count, 2);
+	assert_int_equal(sum.bytes, 8);
+	check_names(w, "/", "file");
+	server_op(w->rig->server, FUSE_READDIR, &sum);
+	assert_int_equal(sum.bytes, 0);
+}
+
 /* A directory that only leads to a mount answers what a client asks of an empty, read-only directory. */
 static void test_on_the_way(void **state)
 {
@@ -409,6 +427,7 @@ static void test_readdir_without_opendir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(test_bytes),
 		T(test_no_mounts),
 		T(test_on_the_way),
 		T(test_on_the_way_is_read_only),
