@@ -83,6 +83,9 @@ _graftctl_value() {
 	-b | --blob-dir) _graftctl_folders ;;
 	--blob-file | --device) _graftctl_files ;;
 	--validate) _graftctl_words none crc digest full ;;
+	--by) _graftctl_words all mount op ;;
+	--sort) _graftctl_words rate latency errors bytes ;;
+	-i | --interval | -n | --count) ;;
 	--name) ;;
 	*) return 1 ;;
 	esac
@@ -95,6 +98,7 @@ _graftctl_options() {
 	umount) _graftctl_words --strict ;;
 	list) _graftctl_words --paths ;;
 	stats) _graftctl_words --watch ;;
+	top) _graftctl_words --by --sort --interval --count --once ;;
 	image)
 		_graftctl_words --blob-dir --blob-file --device
 		case ${given[0]-} in
@@ -111,9 +115,9 @@ _graftctl_options() {
 # Arguments by their number among the words that are no options.
 _graftctl_argument() {
 	case $command:$arguments in
-	:*) _graftctl_words mount umount remount list show stats retry plugins config log-level stop image help ;;
-	help:0) _graftctl_words mount umount remount list show stats retry plugins config log-level stop image ;;
-	umount:0 | show:0 | stats:0 | retry:0 | remount:1) _graftctl_paths ;;
+	:*) _graftctl_words mount umount remount list show stats top retry plugins config log-level stop image help ;;
+	help:0) _graftctl_words mount umount remount list show stats top retry plugins config log-level stop image ;;
+	umount:0 | show:0 | stats:0 | top:0 | retry:0 | remount:1) _graftctl_paths ;;
 	remount:0)
 		_graftctl_paths
 		_graftctl_folders
@@ -166,6 +170,7 @@ _graftctl() {
 		-t | --type) type=${words[++i]} ;;
 		-o | --option | --source | --layers | --name) ((i++)) ;;
 		-b | --blob-dir | --blob-file | --device | --validate) ((i++)) ;;
+		--by | --sort | -i | --interval | -n | --count) ((i++)) ;;
 		-*) ;;
 		*)
 			if [ -n "$command" ]; then given+=("${words[i]}"); else command=${words[i]}; fi

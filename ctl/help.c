@@ -7,7 +7,7 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-	&command_mount, &command_umount, &command_remount, &command_list, &command_show, &command_stats,
+	&command_mount, &command_umount, &command_remount, &command_list, &command_show, &command_stats, &command_top,
 	&command_retry, &command_plugins, &command_config, &command_log_level, &command_stop, &command_image,
 	&command_help, NULL,
 };

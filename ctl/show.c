@@ -73,13 +73,14 @@ static void put_mount(const json_t *mount)
 
 static int put_stats(struct ctl *ctl, json_t *answer)
 {
+	const struct stats_form form = { 0 };
 	struct stats stats = { 0 };
 	int status = CTL_DONE;
 	if (stats_read(&stats, json_incref(answer), &ctl->error) != 0)
 		status = CTL_UNREACHABLE;
 	else if (stats.n > 0) {
 		putchar('\n');
-		if (stats_table_print(&stats, 0, NULL, stdout) != 0)
+		if (stats_table_print(&stats, &form, NULL, stdout) != 0)
 			status = ctl_fail(CTL_FAILED, "out of memory");
 	}
 	stats_free(&stats);

@@ -5,19 +5,28 @@
 #include "ctl/stats_table.h"
 #include "ctl/watch.h"
 
-#include <math.h>
-#include <stdlib.h>
-
-#define SECONDS_LEAST 0.1
-#define SECONDS_MOST 86400.0
-
 static const struct args_option options[] = {
 	{ "watch", 'w', ARGS_MAYBE_NUMBER, "SECONDS", "again and again, every second or as said" },
 	{ NULL, 0, ARGS_FLAG, NULL, NULL },
 };
 
+static int draw(void *state, const struct watch_interval *i, const struct table_window *window, FILE *to)
+{
+	const struct stats_form form = { .seconds = i->seconds };
+	(void)state;
+	return stats_table_print(i->stats, &form, window, to);
+}
+
+static int print(void *state, const struct watch_interval *i, FILE *to)
+{
+	return draw(state, i, NULL, to);
+}
+
+static const struct watch_view view = { .draw = draw, .print = print, .keys = "q: quit" };
+
 static int print_once(struct ctl *ctl, const char *at)
 {
+	const struct stats_form form = { 0 };
 	struct stats stats = { 0 };
 	json_t *answer;
 	int status = ctl_get_typed(ctl, "stats", at, JSON_OBJECT, &answer);
@@ -27,7 +36,7 @@ static int print_once(struct ctl *ctl, const char *at)
 	}
 	if (stats_read(&stats, answer, &ctl->error) != 0)
 		status = CTL_UNREACHABLE;
-	else if (stats_table_print(&stats, 0, NULL, stdout) != 0)
+	else if (stats_table_print(&stats, &form, NULL, stdout) != 0)
 		status = ctl_fail(CTL_FAILED, "out of memory");
 	stats_free(&stats);
 	return status;
@@ -35,18 +44,11 @@ static int print_once(struct ctl *ctl, const char *at)
 
 static int run(struct ctl *ctl, const struct args *args)
 {
-	const char *at = args->nwords > 0 ? args->words[0] : NULL, *text = args_value(args, "watch");
-	double seconds = 1;
+	struct watch_options watch = { .at = args->nwords > 0 ? args->words[0] : NULL, .seconds = 1, .view = &view };
 	if (!args_has(args, "watch"))
-		return print_once(ctl, at);
-	if (text) {
-		char *end;
-		seconds = strtod(text, &end);
-		if (end == text || *end != '\0' || !isfinite(seconds) || seconds < SECONDS_LEAST ||
-		    seconds > SECONDS_MOST)
-			return ctl_usage(&command_stats, "--watch %s: must be seconds from 0.1 to 86400", text);
-	}
-	return watch_run(ctl, at, seconds);
+		return print_once(ctl, watch.at);
+	int status = watch_seconds(&command_stats, "watch", args_value(args, "watch"), &watch.seconds);
+	return status == 0 ? watch_run(ctl, &watch) : status;
 }
 
 const struct command command_stats = {

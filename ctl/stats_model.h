@@ -15,7 +15,7 @@
 struct stats_row {
 	const char *at; /* NULL: of no mount, or of one that is gone */
 	const char *op;
-	uint64_t count, errors, total_ns;
+	uint64_t count, errors, total_ns, bytes;
 	uint64_t buckets[STATS_BUCKETS_MAX];
 };
 
@@ -39,6 +39,20 @@ void stats_free(struct stats *s);
  */
 int stats_since(const struct stats *now, const struct stats *before, struct stats *since, struct graft_error *err);
 
+/* What the rows of a group have in common. */
+enum stats_by { STATS_BY_BOTH, STATS_BY_MOUNT, STATS_BY_OP, STATS_BY_NONE };
+/*
+ * The rows added up by group, into to (zeroed; stats_free it): what they do not have in common is NULL (at) and ""
+ * (op). Figures too large to add stay the largest there is. -ENOMEM with err.
+ */
+int stats_group(const struct stats *s, enum stats_by by, struct stats *to, struct graft_error *err);
+
+enum stats_order { STATS_ORDER_RATE, STATS_ORDER_LATENCY, STATS_ORDER_ERRORS, STATS_ORDER_BYTES };
+/* The largest first; latency is the mean. */
+void stats_sort(struct stats *s, enum stats_order order);
+
+/* Nanoseconds that a row's requests took on average; 0 where it has none. */
+uint64_t stats_mean(const struct stats_row *row);
 /* Bucket in which the share p (0 < p <= 1) of a row's requests ends; nbounds where it has none. */
 size_t stats_percentile(const struct stats *s, const struct stats_row *row, double p);
 

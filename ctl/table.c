@@ -119,7 +119,7 @@ static void end_line(struct line *l)
 	l->used = 0;
 }
 
-/* row: its first cell, or NULL for the titles. Nothing is padded behind the last column. */
+/* row: its first cell, or NULL for the titles. Nothing is padded behind the last column; the caller ends the line. */
 static void put_row(const struct table *t, char *const *row, const size_t *widths, struct line *l)
 {
 	for (size_t c = 0; c < t->ncolumns; c++) {
@@ -132,7 +132,19 @@ static void put_row(const struct table *t, char *const *row, const size_t *width
 			break;
 		pad(l, (t->columns[c].right ? 0 : widths[c] - width) + GAP);
 	}
-	end_line(l);
+}
+
+void table_line(const struct table_window *window, const char *escaped, FILE *to)
+{
+	struct line l = { window, 0, to };
+	put(&l, escaped, text_width(escaped));
+	end_line(&l);
+}
+
+static void put_mark(const char *mark, FILE *to)
+{
+	if (mark)
+		fputs(mark, to);
 }
 
 int table_print(const struct table *t, const struct table_window *window, FILE *to)
@@ -149,9 +161,14 @@ int table_print(const struct table *t, const struct table_window *window, FILE *
 	if (rows > room - 1)
 		shown = room > 2 ? room - 2 : 0;
 	struct line l = { window, 0, to };
+	put_mark(window ? window->on : NULL, to);
 	put_row(t, NULL, widths, &l);
-	for (size_t i = 0; i < shown; i++)
+	put_mark(window ? window->off : NULL, to);
+	end_line(&l);
+	for (size_t i = 0; i < shown; i++) {
 		put_row(t, t->cells + i * t->ncolumns, widths, &l);
+		end_line(&l);
+	}
 	if (shown < rows && room > 1) {
 		char more[64];
 		snprintf(more, sizeof(more), "... %zu more", rows - shown);

@@ -26,12 +26,15 @@ void table_number(struct table *t, uint64_t number);
 void table_own(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * A window: lines are cut at columns and rows, and each line ends with the text end. NULL for one without bounds.
+ * A window: lines are cut at columns and rows, and each line ends with the text end. NULL for one without bounds. on
+ * and off stand around the titles; either may be NULL.
  */
 struct table_window {
 	size_t columns, rows; /* rows: the title's and "N more" included */
-	const char *end;
+	const char *end, *on, *off;
 };
+/* A line by itself: of an escaped text as much as fits. */
+void table_line(const struct table_window *window, const char *escaped, FILE *to);
 /* 0 or -ENOMEM, with nothing printed. Whether the writes succeeded is the caller's to ask. */
 int table_print(const struct table *t, const struct table_window *window, FILE *to);
 

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -18,7 +19,9 @@ static const int caught[] = { SIGINT, SIGTERM, SIGHUP, SIGWINCH };
 #define NCAUGHT (sizeof(caught) / sizeof(caught[0]))
 
 struct terminal {
-	bool live, keys;
+	bool live, keys, colours;
+	char typed[64]; /* keys that were read and not yet given out */
+	size_t ntyped, next;
 	struct termios settings; /* as they were, where keys */
 	struct sigaction actions[NCAUGHT];
 	sigset_t mask; /* as it was; the signals are let in only while we wait */
@@ -70,7 +73,9 @@ struct terminal *terminal_open(bool screen)
 	terminal_stopped = 0;
 	resized = 0;
 	catch_signals(t);
-	t->live = screen && isatty(STDOUT_FILENO);
+	const char *kind = getenv("TERM"), *plain = getenv("NO_COLOR");
+	t->live = screen && isatty(STDOUT_FILENO) && !(kind && strcmp(kind, "dumb") == 0);
+	t->colours = t->live && !(plain && *plain);
 	if (t->live) {
 		set_keys(t);
 		fputs(SECOND_SCREEN, stdout);
@@ -98,6 +103,16 @@ bool terminal_is_live(const struct terminal *t)
 	return t->live;
 }
 
+bool terminal_has_colours(const struct terminal *t)
+{
+	return t->colours;
+}
+
+char terminal_key(const struct terminal *t)
+{
+	return t->next > 0 ? t->typed[t->next - 1] : 0;
+}
+
 void terminal_size(const struct terminal *t, size_t *columns, size_t *rows)
 {
 	struct winsize size = { 0 };
@@ -112,27 +127,32 @@ uint64_t terminal_now(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
-/* A key that ends the table was read, or there will be no more keys. */
-static bool read_keys(struct terminal *t, short events)
+/* The next of the keys that were read; TERMINAL_TIME where there is none. */
+static enum terminal_event next_key(struct terminal *t)
 {
-	char keys[64];
-	ssize_t n = read(STDIN_FILENO, keys, sizeof(keys));
-	for (ssize_t i = 0; i < n; i++) {
-		if (keys[i] == 'q' || keys[i] == 'Q')
-			return true;
-	}
-	/* The terminal hung up. */
+	if (t->next == t->ntyped)
+		return TERMINAL_TIME;
+	char key = t->typed[t->next++];
+	return key == 'q' || key == 'Q' ? TERMINAL_QUIT : TERMINAL_KEY;
+}
+
+static enum terminal_event read_keys(struct terminal *t, short events)
+{
+	ssize_t n = read(STDIN_FILENO, t->typed, sizeof(t->typed));
+	t->next = 0;
+	t->ntyped = n > 0 ? (size_t)n : 0;
+	/* The terminal hung up: there will be no more keys. */
 	if (n <= 0 && (events & (POLLHUP | POLLERR))) {
 		t->keys = false;
-		return true;
+		return TERMINAL_QUIT;
 	}
-	return false;
+	return next_key(t);
 }
 
 enum terminal_event terminal_wait(struct terminal *t, uint64_t until)
 {
 	sigset_t stops, before, open;
-	enum terminal_event event = TERMINAL_TIME;
+	enum terminal_event event = next_key(t);
 	/* Blocked between the look at the flag and the wait, which lets them in: none is missed. */
 	sigemptyset(&stops);
 	for (size_t i = 0; i < NCAUGHT; i++)
@@ -142,14 +162,13 @@ enum terminal_event terminal_wait(struct terminal *t, uint64_t until)
 	for (size_t i = 0; i < NCAUGHT; i++)
 		sigdelset(&open, caught[i]);
 
-	for (uint64_t now = terminal_now(); now < until && !terminal_stopped && !resized; now = terminal_now()) {
+	for (uint64_t now = terminal_now(); event == TERMINAL_TIME && now < until && !terminal_stopped && !resized;
+	     now = terminal_now()) {
 		uint64_t left = until - now;
 		struct timespec time = { .tv_sec = (time_t)(left / 1000000000), .tv_nsec = (long)(left % 1000000000) };
 		struct pollfd keys = { .fd = t->keys ? STDIN_FILENO : -1, .events = POLLIN };
-		if (ppoll(&keys, 1, &time, &open) > 0 && read_keys(t, keys.revents)) {
-			event = TERMINAL_QUIT;
-			break;
-		}
+		if (ppoll(&keys, 1, &time, &open) > 0)
+			event = read_keys(t, keys.revents);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (terminal_stopped)

@@ -123,19 +123,34 @@ size_t text_width(const char *escaped)
 	return used;
 }
 
+struct unit {
+	const char *name;
+	double size;
+};
+
+/* In the largest of n units that is not larger, three digits. */
+static const char *scale(char to[TEXT_TIME_MAX], double value, const struct unit *units, size_t n)
+{
+	size_t i = 0;
+	while (i + 1 < n && value >= units[i + 1].size)
+		i++;
+	value /= units[i].size;
+	int digits = i == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+	snprintf(to, TEXT_TIME_MAX, "%.*f%s", digits, value, units[i].name);
+	return to;
+}
+
 const char *text_time(char to[TEXT_TIME_MAX], uint64_t ns)
 {
-	static const struct {
-		const char *unit;
-		double ns;
-	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
-	size_t i = 0;
-	while (i < 3 && (double)ns >= units[i + 1].ns)
-		i++;
-	double value = (double)ns / units[i].ns;
-	int digits = i == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-	snprintf(to, TEXT_TIME_MAX, "%.*f%s", digits, value, units[i].unit);
-	return to;
+	static const struct unit units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
+	return scale(to, (double)ns, units, sizeof(units) / sizeof(units[0]));
+}
+
+const char *text_bytes(char to[TEXT_TIME_MAX], double bytes)
+{
+	static const struct unit units[] = { { "B", 1 },        { "KiB", 0x1p10 }, { "MiB", 0x1p20 },
+					     { "GiB", 0x1p30 }, { "TiB", 0x1p40 }, { "PiB", 0x1p50 } };
+	return scale(to, bytes, units, sizeof(units) / sizeof(units[0]));
 }
 
 const char *text_date(char to[TEXT_TIME_MAX], uint64_t ns)

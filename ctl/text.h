@@ -27,6 +27,8 @@ size_t text_fit(const char *escaped, size_t columns);
 #define TEXT_TIME_MAX 32
 /* Nanoseconds as "12.3us", three digits. Returns to. */
 const char *text_time(char to[TEXT_TIME_MAX], uint64_t ns);
+/* Bytes as "12.3MiB", three digits. Returns to. */
+const char *text_bytes(char to[TEXT_TIME_MAX], double bytes);
 /* Nanoseconds since 1970 as local time, "2026-11-21 17:05:34". Returns to. */
 const char *text_date(char to[TEXT_TIME_MAX], uint64_t ns);
 

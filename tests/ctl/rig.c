@@ -21,6 +21,8 @@
 
 #define WORDS_MAX 64
 
+static const char *extra_variable;
+
 int rig_set_up(void **state)
 {
 	struct rig *r = calloc(1, sizeof(*r));
@@ -31,6 +33,7 @@ int rig_set_up(void **state)
 		return -1;
 	snprintf(r->socket, sizeof(r->socket), "%s/api.sock", r->folder);
 	r->api = fake_start(r->socket);
+	extra_variable = NULL;
 	*state = r;
 	return 0;
 }
@@ -53,6 +56,11 @@ const char *rig_program(void)
 	return program;
 }
 
+void rig_set_variable(const char *variable)
+{
+	extra_variable = variable;
+}
+
 void rig_environment(const struct rig *r, struct rig_environment *e)
 {
 	static const char *const kept[] = { "PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "LSAN_OPTIONS=" };
@@ -69,6 +77,8 @@ void rig_environment(const struct rig *r, struct rig_environment *e)
 	snprintf(e->socket, sizeof(e->socket), "GRAFTCTL_SOCKET=%s", r->socket);
 	if (!r->no_socket)
 		e->variables[n++] = e->socket;
+	if (extra_variable)
+		e->variables[n++] = (char *)(uintptr_t)extra_variable;
 	e->variables[n] = NULL;
 }
 

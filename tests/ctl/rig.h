@@ -34,11 +34,14 @@ const char *rig_program(void);
  */
 struct rig_environment {
 	char socket[128];
-	char *variables[10]; /* the last is NULL */
+	char *variables[12]; /* the last is NULL */
 };
 void rig_environment(const struct rig *r, struct rig_environment *e);
 /* The exit status or negative signal of a child. One that does not end in time is killed, and what it waited in is printed. */
 int rig_wait(pid_t child, const char *what);
+
+/* "NAME=VALUE", borrowed, for the programs that this test starts from now on; one only. */
+void rig_set_variable(const char *variable);
 
 /* Runs "graftctl LINE", split at blanks, with the rig's socket in the environment; %20 stands for a blank. */
 void rig_run(struct rig *r, const char *line);

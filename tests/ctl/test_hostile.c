@@ -143,7 +143,8 @@ static void test_wrong_types(void **state)
 	static const char *const lines[] = { "list",   "list --paths", "show",         "show /",
 					     "stats",  "stats /",      "plugins",      "plugins x",
 					     "config", "log-level",    "umount /",     "retry",
-					     "stop",   "list --json",  "stats --json", "show --json" };
+					     "stop",   "list --json",  "stats --json", "show --json",
+					     "top --once -i0.1" };
 	static const char *const answers[] = {
 		"null",
 		"7",

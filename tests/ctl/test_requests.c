@@ -155,6 +155,15 @@ static const struct {
 	{ "stats --watch=1x", "--watch 1x: must be seconds from 0.1 to 86400; see graftctl stats --help" },
 	{ "stats --watch=nan", "--watch nan: must be seconds from 0.1 to 86400; see graftctl stats --help" },
 	{ "stats -w1e9", "--watch 1e9: must be seconds from 0.1 to 86400; see graftctl stats --help" },
+	{ "top -i 0", "--interval 0: must be seconds from 0.1 to 86400; see graftctl top --help" },
+	{ "top --by x", "--by x: must be all, mount or op; see graftctl top --help" },
+	{ "top --sort name", "--sort name: must be rate, latency, errors or bytes; see graftctl top --help" },
+	{ "top --count 0", "--count 0: must be a number from 1 to 1000000000; see graftctl top --help" },
+	{ "top -n 1x", "--count 1x: must be a number from 1 to 1000000000; see graftctl top --help" },
+	{ "top -n 99999999999999999999",
+	  "--count 99999999999999999999: must be a number from 1 to 1000000000; see graftctl top --help" },
+	{ "top --once -n 2", "--once is --count 1; give one of them; see graftctl top --help" },
+	{ "top /a /b", "needless argument '/b'; see graftctl top --help" },
 	{ "-s /a list -s /b", "--socket is given twice; see graftctl list --help" },
 	{ "-s", "--socket needs a value: SOCKET; see graftctl --help" },
 };
@@ -172,7 +181,7 @@ static void test_usage(void **state)
 
 static void test_help(void **state)
 {
-	static const char *const names[] = { "mount", "umount", "remount", "list",      "show", "stats",
+	static const char *const names[] = { "mount", "umount", "remount", "list",      "show", "stats", "top",
 					     "retry", "config", "stop",    "log-level", "help", "plugins" };
 	struct rig *r = *state;
 	char line[64], head[64], own[64], *overview;
