@@ -79,6 +79,8 @@ const struct graft_opt config_fuse_options[] = {
 	{ .key = "read-only", .dflt = "false", .type = GRAFT_OPT_BOOL, FUSE(read_only),
 	  .help = "mount it read-only, which spares the kernel a GETATTR for each file that was read" },
 	FLAGS(fuse_settings),
+	FLAG(fuse_settings, "passthrough", CONFIG_KEY_PASSTHROUGH,
+	     "the kernel reads and writes files itself that a mount has on this host"),
 	{ .key = NULL },
 };
 

@@ -2,6 +2,7 @@
 /* The services that plugins get: those with a module of their own, and the small ones. */
 #include "server/host.h"
 
+#include "server/fuse/backing.h"
 #include "server/fuse/reply.h"
 #include "server/request.h"
 #include "server/server.h"
@@ -92,4 +93,6 @@ const struct graft_host host_services = {
 	.metric = host_metric,
 	.state_put = state_put,
 	.state_get = state_get,
+	.backing_open = backing_open,
+	.backing_close = backing_close,
 };

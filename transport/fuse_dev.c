@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "transport/fuse_dev_backing.h"
 #include "transport/fuse_dev_mount.h"
 #include "transport/fuse_dev_notify.h"
 #include "transport/fuse_dev_queue.h"
@@ -38,6 +39,7 @@ struct fuse_dev {
 	struct fuse_dev_queue *queues[FUSE_DEV_MAX_THREADS];
 	struct fuse_dev_notify *notify; /* NULL: not started */
 	void *conn;
+	int fd; /* of the connection: the first queue's, open until the client was disconnected */
 
 	_Atomic uint32_t reading; /* readers that have not left, and start while it runs */
 	_Atomic int fault;        /* 0 or -errno, why a reader left */
@@ -177,6 +179,7 @@ static int make_queues(struct fuse_dev *d, int fd, struct graft_error *err)
 		.user = d,
 	};
 
+	d->fd = fd;
 	for (uint32_t i = 0; i < d->threads; i++) {
 		int one = i ? clone_fd(d, fd) : fd;
 
@@ -338,6 +341,22 @@ static int fuse_dev_send(struct transport *t, const void *bytes, size_t len)
 	return d->notify ? fuse_dev_notify_send(d->notify, bytes, len) : -ENOTCONN;
 }
 
+static int backing_able(struct transport *t)
+{
+	(void)t;
+	return fuse_dev_backing_able();
+}
+
+static int backing_open(struct transport *t, int fd)
+{
+	return fuse_dev_backing_open(((struct fuse_dev *)t)->fd, fd);
+}
+
+static void backing_close(struct transport *t, int id)
+{
+	fuse_dev_backing_close(((struct fuse_dev *)t)->fd, id);
+}
+
 static void fuse_dev_describe(const struct transport *t, struct transport_info *info)
 {
 	const struct fuse_dev *d = (const struct fuse_dev *)t;
@@ -354,6 +373,9 @@ static const struct transport_ops fuse_dev_ops = {
 	.join = fuse_dev_join,
 	.free = fuse_dev_free,
 	.send = fuse_dev_send,
+	.backing_able = backing_able,
+	.backing_open = backing_open,
+	.backing_close = backing_close,
 	.describe = fuse_dev_describe,
 };
 

@@ -77,6 +77,13 @@ struct transport_ops {
 	 * -ENOBUFS when too many wait. NULL where clients cannot be told (vhost-user).
 	 */
 	int (*send)(struct transport *t, const void *bytes, size_t len);
+	/*
+	 * Backing files of the client's kernel, see graft_host.backing_open; NULL, all three, where there is no such thing
+	 * (vhost-user). From INIT on until disconnect returns; any thread. able: 0, or -EPERM where the right to is missing.
+	 */
+	int (*backing_able)(struct transport *t);
+	int (*backing_open)(struct transport *t, int fd);
+	void (*backing_close)(struct transport *t, int id);
 	/* For listings: what it listens on or serves, and whether a client is there. Any thread. */
 	void (*describe)(const struct transport *t, struct transport_info *info);
 };

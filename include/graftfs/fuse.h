@@ -42,6 +42,57 @@ struct fuse_supp_groups {
 #define FUSE_REQUEST_TIMEOUT (1ULL << 42)
 #endif
 
+/* Passthrough of files, 7.40 (Linux 6.9). */
+#ifndef FOPEN_PASSTHROUGH
+#define FOPEN_PASSTHROUGH (1 << 7)
+#endif
+#ifndef FUSE_DEV_IOC_BACKING_OPEN
+struct fuse_backing_map {
+	int32_t fd;
+	uint32_t flags;
+	uint64_t padding;
+};
+#define FUSE_DEV_IOC_BACKING_OPEN _IOW(FUSE_DEV_IOC_MAGIC, 1, struct fuse_backing_map)
+#define FUSE_DEV_IOC_BACKING_CLOSE _IOW(FUSE_DEV_IOC_MAGIC, 2, uint32_t)
+#endif
+
+/* The fields that 7.40 made of unused ones. */
+static inline void graft_open_out_set_backing(struct fuse_open_out *out, int32_t id)
+{
+#if FUSE_KERNEL_MINOR_VERSION < 40
+	out->padding = (uint32_t)id;
+#else
+	out->backing_id = id;
+#endif
+}
+
+static inline int32_t graft_open_out_backing(const struct fuse_open_out *out)
+{
+#if FUSE_KERNEL_MINOR_VERSION < 40
+	return (int32_t)out->padding;
+#else
+	return out->backing_id;
+#endif
+}
+
+static inline void graft_init_out_set_stack_depth(struct fuse_init_out *out, uint32_t depth)
+{
+#if FUSE_KERNEL_MINOR_VERSION < 40
+	out->unused[0] = depth;
+#else
+	out->max_stack_depth = depth;
+#endif
+}
+
+static inline uint32_t graft_init_out_stack_depth(const struct fuse_init_out *out)
+{
+#if FUSE_KERNEL_MINOR_VERSION < 40
+	return out->unused[0];
+#else
+	return out->max_stack_depth;
+#endif
+}
+
 /* Opcodes 52 and 53 are enumerators in newer headers, so they have names of our own here. */
 enum graft_opcode {
 	GRAFT_OP_STATX = 52,              /* FUSE_STATX, 7.39 */

@@ -18,7 +18,7 @@ extern "C" {
  * its size, the smaller size is copied, the rest is zero. Whoever reads a field behind the other side's size finds 0.
  */
 #define GRAFT_ABI_MAJOR 1  /* a plugin of another major version is refused */
-#define GRAFT_ABI_MINOR 0  /* +1 whenever a struct below grows at its end */
+#define GRAFT_ABI_MINOR 1  /* +1 whenever a struct below grows at its end */
 #define GRAFT_PLUGIN_SYMBOL "graft_plugin_v1"
 #define GRAFT_PLUGIN_EXPORT __attribute__((visibility("default")))
 
@@ -237,6 +237,19 @@ struct graft_host {
 	 * *bytes points into the stream until the next get. */
 	int (*state_put)(struct graft_stream *, uint32_t tag, const void *bytes, size_t len);
 	int (*state_get)(struct graft_stream *, uint32_t *tag, const void **bytes, size_t *len);
+
+	/* ABI 1.1 */
+
+	/*
+	 * FUSE passthrough: has the client's kernel read, write and map files without asking. Only where FUSE_PASSTHROUGH
+	 * was negotiated, in an OPEN, CREATE or TMPFILE: id > 0 for the file behind fd, a regular one, to be answered with
+	 * FOPEN_PASSTHROUGH in all opens of its node while one is open; data then move with the server's identity but without
+	 * CAP_FSETID, so that a write clears set-user-id. -EOPNOTSUPP where a member above needs to see READ or WRITE, or
+	 * what the kernel says. Quick; allocates in the kernel, which also holds the file open.
+	 */
+	int (*backing_open)(struct graft_req *, int fd);
+	/* The id's end, after the last RELEASE or in session_close. What is still open with it goes on. */
+	void (*backing_close)(const struct graft_session *, int id);
 };
 
 /*

@@ -28,6 +28,7 @@ struct fuse_conn {
 	uint32_t kind;               /* enum graft_transport */
 	_Atomic(struct view *) view; /* NULL before INIT and after DESTROY */
 	_Atomic bool retiring;       /* some view waits to be freed */
+	_Atomic bool backing_refused, backing_told; /* fuse/backing.c; relaxed */
 	struct async_list async;
 	struct work reap;
 	/* thread of changes, see mount_table.h */

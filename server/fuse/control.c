@@ -2,6 +2,7 @@
 /* Requests that the server answers itself. INIT and DESTROY are changes of what a client sees. */
 #include "server/fuse/control.h"
 
+#include "server/fuse/backing.h"
 #include "server/fuse/decode.h"
 #include "server/fuse/init.h"
 
@@ -54,6 +55,7 @@ static int run_init(struct request *r)
 	/* Mount points are submounts, and that is the server's own to serve. */
 	policy.can |= FUSE_SUBMOUNTS;
 	policy.want |= FUSE_SUBMOUNTS;
+	backing_offer(c, &policy);
 	if (!c->server->fixed)
 		forgo_no_open(&policy, c->kind);
 	int res = init_negotiate((const void *)r->in, &policy, out, &flags, &err);
@@ -61,6 +63,8 @@ static int run_init(struct request *r)
 		return 0;
 	if (!res)
 		res = open_session(c, out, flags);
+	if (!res)
+		backing_tell(c, &policy, flags);
 	if (!err.code && res)
 		error_set(&err, -res, "INIT failed: no session could be opened");
 	if (res)

@@ -64,7 +64,7 @@ static const struct flag_row table[] = {
 	{ FLAG(CREATE_SUPP_GROUP), ALWAYS },
 	{ FLAG(HAS_EXPIRE_ONLY), NEVER },
 	{ FLAG(DIRECT_IO_ALLOW_MMAP), KEY, CONFIG_KEY_ALLOW_MMAP },
-	{ FLAG(PASSTHROUGH), NEVER },
+	{ FLAG(PASSTHROUGH), KEY, CONFIG_KEY_PASSTHROUGH },
 	{ FLAG(NO_EXPORT_SUPPORT), NEVER },
 	{ FLAG(HAS_RESEND), NEVER },
 	{ FLAG(ALLOW_IDMAP), ALWAYS },
@@ -76,6 +76,11 @@ static const struct flag_row table[] = {
 
 /* ACLs make the server apply the umask and clear set-group-id: one without the others would be wrong. */
 #define ACL_FLAGS ((uint64_t)(FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SETXATTR_EXT))
+
+#define BOTH_CACHES (FUSE_WRITEBACK_CACHE | FUSE_PASSTHROUGH)
+
+/* Files behind a client's may lie on a plain file system; and an overlay may still be laid over the client's mount. */
+#define STACK_DEPTH 1
 
 const char *init_flag_name(uint64_t flag)
 {
@@ -106,6 +111,15 @@ static bool asked_for(const struct flag_row *row, const struct init_policy *p)
 	}
 }
 
+/* The kernel can only have one of the two: what some mount or key insists on, else writeback, which somebody asked for. */
+static uint64_t without(const struct init_policy *p)
+{
+	bool insisted = p->keys[CONFIG_KEY_PASSTHROUGH] == CONFIG_FLAG_ALWAYS &&
+			p->keys[CONFIG_KEY_WRITEBACK] != CONFIG_FLAG_ALWAYS && !(p->need & FUSE_WRITEBACK_CACHE);
+
+	return insisted ? FUSE_WRITEBACK_CACHE : FUSE_PASSTHROUGH;
+}
+
 static uint64_t enable(uint64_t offered, const struct init_policy *p)
 {
 	uint64_t enabled = 0;
@@ -115,6 +129,8 @@ static uint64_t enable(uint64_t offered, const struct init_policy *p)
 			enabled |= table[i].flag;
 	}
 	enabled &= offered & p->can;
+	if ((enabled & BOTH_CACHES) == BOTH_CACHES)
+		enabled &= ~without(p);
 	if ((enabled & ACL_FLAGS) != ACL_FLAGS)
 		enabled &= ~ACL_FLAGS;
 	if (!(enabled & FUSE_DO_READDIRPLUS))
@@ -147,6 +163,8 @@ static void fill_out(struct fuse_init_out *out, const struct fuse_init_in *in, u
 	out->congestion_threshold = MAX_BACKGROUND / 4 * 3;
 	out->max_write = DECODE_MAX_WRITE;
 	out->time_gran = 1;
+	if (enabled & FUSE_PASSTHROUGH)
+		graft_init_out_set_stack_depth(out, STACK_DEPTH);
 	out->max_pages = (uint16_t)(DECODE_MAX_WRITE / (uint32_t)sysconf(_SC_PAGESIZE));
 }
 

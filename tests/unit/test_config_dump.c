@@ -76,7 +76,8 @@ static void test_keys_kept(void **state)
 		"\nworkers = 12\n",
 		"[server]\ninstance = graftfs\nstate-dir = /run/s\napi-socket = /run/s/api\nlog-file = /var/log/x\n",
 		"\n[transport fuse]\nmountpoint = /mnt/a;b\nthreads = 5\nread-only = false\nwriteback = never\nposix-acl = auto\n"
-		"security-label = auto\nkillpriv-v2 = auto\nreaddirplus = auto\nallow-mmap = auto\nlocks = auto\nno-open = auto\n\n[",
+		"security-label = auto\nkillpriv-v2 = auto\nreaddirplus = auto\nallow-mmap = auto\nlocks = auto\nno-open = auto\n"
+		"passthrough = auto\n\n[",
 		"\n[mount d]\nat = /a/b c\ntype = probe\nsource = /d\n",
 		"\nplugins = probe-plain   probe-newer\nplugins = probe-layer\n",
 		"\nrlimit-nofile = 1048576\n",
