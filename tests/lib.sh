@@ -152,10 +152,12 @@ count() {
 	if [ "${GRAFT_FULL:-0}" = 1 ]; then echo "$1"; else echo $(($1 / 10)); fi
 }
 
-# cache_keys MODE: a cache mode's keys for start_daemon; "writeback" is auto with the guest's own write cache.
+# cache_keys MODE: a cache mode's keys for start_daemon; "writeback" is auto with the guest's own write cache, "served" auto with all
+# data served by the daemon, where the kernel could move them by itself.
 cache_keys() {
 	case $1 in
 	writeback) echo "cache=auto writeback=yes" ;;
+	served) echo "cache=auto transport.passthrough=never" ;;
 	*) echo "cache=$1" ;;
 	esac
 }

@@ -2,6 +2,7 @@
 /* OPEN, CREATE, TMPFILE, RELEASE, FLUSH and FSYNC: from a node to an open file and back. */
 #include "file.h"
 
+#include "backing.h"
 #include "dir.h"
 #include "handle.h"
 #include "locks.h"
@@ -67,15 +68,26 @@ static uint32_t reply_flags(const struct graft_inst *inst, int flags)
 }
 
 /* Makes a handle of fd. It keeps fd and the place in the budget that is held for it only if it succeeds. */
-static int adopt_fd(struct pt_session *s, uint64_t node, int fd, int flags, bool list, struct fuse_open_out *out)
+static int adopt_fd(const struct graft_req *req, uint64_t node, int fd, int flags, bool list, struct fuse_open_out *out)
 {
-	struct dir_stream *dir = list ? dir_stream_new() : NULL;
-	int res = list && !dir ? -ENOMEM : handle_new(s, node, fd, flags, dir, &out->fh);
+	struct handle_parts parts = {.node = node, .fd = fd, .flags = flags};
+	const uint32_t *guest = req->in; /* flags stand first in fuse_open_in and fuse_create_in */
+	struct pt_session *s = pt_session(req);
+	int res = 0;
 
-	if (res < 0)
-		dir_stream_free(dir);
-	else
-		out->open_flags = reply_flags(s->inst, flags);
+	out->open_flags = reply_flags(s->inst, flags);
+	if (list)
+		parts.dir = dir_stream_new();
+	if (list && !parts.dir)
+		res = -ENOMEM;
+	else if (!list && !(flags & (O_DIRECTORY | O_PATH)))
+		res = backing_join(req, node, fd, *guest & O_DIRECT, out, &parts.backing);
+	if (res == 0)
+		res = handle_new(s, &parts, &out->fh);
+	if (res < 0) {
+		dir_stream_free(parts.dir);
+		backing_leave(s, parts.backing);
+	}
 	return res;
 }
 
@@ -131,7 +143,7 @@ int file_open(const struct graft_req *req, const struct node_ref *ref, int flags
 	if (res < 0)
 		return res;
 	int fd = open_node(req, ref, flags, kill);
-	res = fd < 0 ? fd : adopt_fd(s, req->node, fd, flags, list, out);
+	res = fd < 0 ? fd : adopt_fd(req, req->node, fd, flags, list, out);
 	if (res < 0)
 		give_back(s, fd);
 	return res;
@@ -204,7 +216,7 @@ static int adopt_new(const struct graft_req *req, const struct node_ref *parent,
 		res = pt_lookup_fd(s, parent, fd, &out->entry);
 	if (res < 0)
 		return res;
-	res = adopt_fd(s, out->entry.nodeid, fd, flags, false, &out->open);
+	res = adopt_fd(req, out->entry.nodeid, fd, flags, false, &out->open);
 	if (res < 0)
 		pt_forget(s, out->entry.nodeid, 1);
 	return res;
@@ -285,7 +297,7 @@ static int open_found(const struct graft_req *req, const struct node_ref *ref, i
 	if (res == 0 && (flags & O_TRUNC))
 		res = refresh_attr(s->inst, fd, &out->entry);
 	if (res == 0)
-		res = adopt_fd(s, out->entry.nodeid, fd, flags, false, &out->open);
+		res = adopt_fd(req, out->entry.nodeid, fd, flags, false, &out->open);
 	if (res < 0)
 		give_back(s, fd);
 	return res;

@@ -2,6 +2,7 @@
 /* The table of open files and directories of one session. */
 #include "handle.h"
 
+#include "backing.h"
 #include "dir.h"
 #include "slab.h"
 
@@ -44,6 +45,7 @@ static void destroy(struct pt_session *s, struct handle *h)
 	uint32_t index = h->index;
 
 	dir_stream_free(h->dir);
+	backing_leave(s, h->backing);
 	close(h->fd);
 	pt_handle_fd_give(s);
 	atomic_fetch_sub_explicit(&s->inst->count.handles, 1, memory_order_relaxed);
@@ -75,7 +77,7 @@ static uint32_t next_generation(struct handle_table *t)
 	return g;
 }
 
-int handle_new(struct pt_session *s, uint64_t node, int fd, int flags, struct dir_stream *dir, uint64_t *fh)
+int handle_new(struct pt_session *s, const struct handle_parts *parts, uint64_t *fh)
 {
 	struct handle_table *t = s->handles;
 	uint32_t index = slab_alloc(&t->slab);
@@ -84,11 +86,12 @@ int handle_new(struct pt_session *s, uint64_t node, int fd, int flags, struct di
 		return -ENFILE;
 	struct handle *h = slab_at(&t->slab, index);
 	h->index = index;
-	h->fd = fd;
-	h->node = node;
-	h->direct = flags & O_DIRECT;
-	h->sync = flags & (O_DIRECT | O_SYNC | O_DSYNC);
-	h->dir = dir;
+	h->fd = parts->fd;
+	h->node = parts->node;
+	h->direct = parts->flags & O_DIRECT;
+	h->sync = parts->flags & (O_DIRECT | O_SYNC | O_DSYNC);
+	h->dir = parts->dir;
+	h->backing = parts->backing;
 	atomic_store_explicit(&h->read, HANDLE_READ_NOWAIT, memory_order_relaxed);
 	uint64_t high = (uint64_t)next_generation(t) << 32;
 	/* Pairs with the acquire in pin: who sees the generation sees the fields above. */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+struct backing;    /* backing.h */
 struct dir_stream; /* dir.h */
 
 /* How READ may be served on the queue thread; found out at the first read. */
@@ -29,13 +30,22 @@ struct handle {
 	bool sync;              /* O_SYNC, O_DSYNC or O_DIRECT: writes wait for the disk */
 	_Atomic uint8_t read;   /* enum handle_read; relaxed, a lost update costs one more try */
 	struct dir_stream *dir; /* NULL unless it is a directory that can be listed */
+	struct backing *backing; /* of a regular file; may be NULL */
+};
+
+/* What a handle is made of: an open descriptor, the flags it was opened with, and two that may be NULL. */
+struct handle_parts {
+	uint64_t node;
+	int fd, flags;
+	struct dir_stream *dir;
+	struct backing *backing;
 };
 
 /*
- * Makes a handle of an open descriptor; flags are the ones it was opened with. Takes fd, dir (which may be NULL) and
- * the place that pt_handle_fd_take reserved, but only if it succeeds. *fh is never 0. 0 or -ENFILE.
+ * Makes a handle. Takes its parts and the place that pt_handle_fd_take reserved, but only if it succeeds. *fh is never
+ * 0. 0 or -ENFILE.
  */
-int handle_new(struct pt_session *s, uint64_t node, int fd, int flags, struct dir_stream *dir, uint64_t *fh);
+int handle_new(struct pt_session *s, const struct handle_parts *parts, uint64_t *fh);
 /* Ends a file handle: no later handle_get finds it. 0, or -EBADF where this session holds no such one on that node. */
 int handle_close(struct pt_session *s, uint64_t fh, uint64_t node);
 

@@ -23,7 +23,7 @@
 /* What every mount profits from (reference 4.1). */
 #define BASE_FLAGS                                                                                          \
 	(FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_HAS_IOCTL_DIR | FUSE_AUTO_INVAL_DATA | \
-	 FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_ALLOW_IDMAP)
+	 FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_ALLOW_IDMAP | FUSE_PASSTHROUGH)
 /* What it can serve when asked to. */
 #define MORE_FLAGS                                                                                           \
 	(ACL_FLAGS | PLUS_FLAGS | LOCK_FLAGS | FUSE_WRITEBACK_CACHE | FUSE_CACHE_SYMLINKS | FUSE_SUBMOUNTS | \
@@ -273,6 +273,8 @@ static void pt_session_close(struct graft_inst *inst, void *state)
 		lock_table_free(s);
 	if (s->handles)
 		handle_table_free(s);
+	if (s->backings)
+		backing_table_free(s);
 	if (s->nodes)
 		node_table_free(s);
 	free(s);
@@ -290,6 +292,8 @@ static int pt_session_open(struct graft_inst *inst, const struct graft_session *
 	res = node_table_new(s);
 	if (!res)
 		res = handle_table_new(s);
+	if (!res && session->flags & FUSE_PASSTHROUGH)
+		res = backing_table_new(s);
 	if (!res && inst->set->locks)
 		res = lock_table_new(s);
 	if (res < 0) {

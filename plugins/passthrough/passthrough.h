@@ -34,6 +34,7 @@ struct mount_fds;  /* mount_fds.h: an O_RDONLY fd for each mount, for open_by_ha
 struct fd_budget;  /* fd_budget.h: which node holds which descriptor */
 struct node_table; /* node_table.h */
 struct handle_table; /* handle.h: open files and directories */
+struct backing_table; /* backing.h: nodes whose data the client's kernel moves by itself */
 struct lock_table; /* locks.h: POSIX lock owners and waiting requests */
 
 /* Counters shown by host->metric; relaxed. */
@@ -65,6 +66,7 @@ struct pt_session {
 	const struct graft_session *session;
 	struct node_table *nodes;
 	struct handle_table *handles;
+	struct backing_table *backings; /* NULL unless FUSE_PASSTHROUGH was negotiated */
 	struct lock_table *locks; /* NULL unless locks are on */
 };
 
@@ -177,6 +179,8 @@ int node_table_new(struct pt_session *s);
 void node_table_free(struct pt_session *s);
 int handle_table_new(struct pt_session *s);
 void handle_table_free(struct pt_session *s);
+int backing_table_new(struct pt_session *s);
+void backing_table_free(struct pt_session *s);
 int lock_table_new(struct pt_session *s);
 void lock_table_free(struct pt_session *s);
 

@@ -129,7 +129,8 @@ static void test_features(void **state)
 	assert_int_equal(feat.want & (plus | FUSE_SUBMOUNTS), plus | FUSE_SUBMOUNTS);
 	assert_true(feat.want & FUSE_ASYNC_READ);
 	assert_int_equal(feat.need, 0);
-	assert_int_equal(feat.can & (FUSE_NO_OPEN_SUPPORT | FUSE_EXPORT_SUPPORT | FUSE_PASSTHROUGH), 0);
+	assert_int_equal(feat.can & (FUSE_NO_OPEN_SUPPORT | FUSE_EXPORT_SUPPORT), 0);
+	assert_int_equal(feat.want & FUSE_PASSTHROUGH, FUSE_PASSTHROUGH);
 
 	f->set.posix_acl = PT_AUTO;
 	f->set.killpriv_v2 = PT_KILLPRIV_FALSE;
