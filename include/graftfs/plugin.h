@@ -152,7 +152,9 @@ struct graft_req {
 	const struct graft_session *session;
 	void *state; /* what this instance's session_open stored */
 
-	void *out;     /* fuse_*_out, zeroed, of the opcode's reply size; node ids in it are the instance's own */
+	/* fuse_*_out, zeroed, of the opcode's reply size; node ids in it are the instance's own. FOPEN_NOFLUSH in it does not
+	 * reach the client where a layer has FLUSH. */
+	void *out;
 	uint64_t done; /* bytes the operation put into dst; set before it returns 0 or completes with 0 */
 };
 

@@ -67,21 +67,42 @@ static uint32_t reply_flags(const struct graft_inst *inst, int flags)
 	return reply;
 }
 
-/* Makes a handle of fd. It keeps fd and the place in the budget that is held for it only if it succeeds. */
-static int adopt_fd(const struct graft_req *req, uint64_t node, int fd, int flags, bool list, struct fuse_open_out *out)
+/* An open descriptor that is to become a handle. */
+struct opened {
+	uint64_t node;
+	const struct node_ref *near; /* the node, or the directory it is in */
+	int fd, flags;
+	bool list; /* a directory that is to be listed */
+};
+
+/*
+ * The guest need not wait for a FLUSH at each close(2): it ends POSIX locks, where those are ours, and brings errors of
+ * network file systems for what was written; nothing else listens.
+ */
+static uint32_t noflush(const struct graft_req *req, const struct opened *o)
 {
-	struct handle_parts parts = {.node = node, .fd = fd, .flags = flags};
+	const struct pt_session *s = pt_session(req);
+	bool quiet = (o->flags & O_ACCMODE) == O_RDONLY || (!s->inst->blocking && node_at_home(s, o->near));
+
+	return quiet && !pt_flag(req, FUSE_POSIX_LOCKS) ? FOPEN_NOFLUSH : 0;
+}
+
+/* Makes a handle of it. It keeps fd and the place in the budget that is held for it only if it succeeds. */
+static int adopt_fd(const struct graft_req *req, const struct opened *o, struct fuse_open_out *out)
+{
+	struct handle_parts parts = {.node = o->node, .fd = o->fd, .flags = o->flags};
 	const uint32_t *guest = req->in; /* flags stand first in fuse_open_in and fuse_create_in */
 	struct pt_session *s = pt_session(req);
 	int res = 0;
 
-	out->open_flags = reply_flags(s->inst, flags);
-	if (list)
+	out->open_flags = reply_flags(s->inst, o->flags);
+	if (o->list) {
 		parts.dir = dir_stream_new();
-	if (list && !parts.dir)
-		res = -ENOMEM;
-	else if (!list && !(flags & (O_DIRECTORY | O_PATH)))
-		res = backing_join(req, node, fd, *guest & O_DIRECT, out, &parts.backing);
+		res = parts.dir ? 0 : -ENOMEM;
+	} else if (!(o->flags & (O_DIRECTORY | O_PATH))) {
+		out->open_flags |= noflush(req, o);
+		res = backing_join(req, o->node, o->fd, *guest & O_DIRECT, out, &parts.backing);
+	}
 	if (res == 0)
 		res = handle_new(s, &parts, &out->fh);
 	if (res < 0) {
@@ -142,10 +163,11 @@ int file_open(const struct graft_req *req, const struct node_ref *ref, int flags
 
 	if (res < 0)
 		return res;
-	int fd = open_node(req, ref, flags, kill);
-	res = fd < 0 ? fd : adopt_fd(req, req->node, fd, flags, list, out);
+	struct opened o = {.node = req->node, .near = ref, .flags = flags, .list = list};
+	o.fd = open_node(req, ref, flags, kill);
+	res = o.fd < 0 ? o.fd : adopt_fd(req, &o, out);
 	if (res < 0)
-		give_back(s, fd);
+		give_back(s, o.fd);
 	return res;
 }
 
@@ -216,7 +238,8 @@ static int adopt_new(const struct graft_req *req, const struct node_ref *parent,
 		res = pt_lookup_fd(s, parent, fd, &out->entry);
 	if (res < 0)
 		return res;
-	res = adopt_fd(req, out->entry.nodeid, fd, flags, false, &out->open);
+	struct opened o = {.node = out->entry.nodeid, .near = parent, .fd = fd, .flags = flags};
+	res = adopt_fd(req, &o, &out->open);
 	if (res < 0)
 		pt_forget(s, out->entry.nodeid, 1);
 	return res;
@@ -296,8 +319,9 @@ static int open_found(const struct graft_req *req, const struct node_ref *ref, i
 	res = fd < 0 ? fd : 0;
 	if (res == 0 && (flags & O_TRUNC))
 		res = refresh_attr(s->inst, fd, &out->entry);
+	struct opened o = {.node = out->entry.nodeid, .near = ref, .fd = fd, .flags = flags};
 	if (res == 0)
-		res = adopt_fd(req, out->entry.nodeid, fd, flags, false, &out->open);
+		res = adopt_fd(req, &o, &out->open);
 	if (res < 0)
 		give_back(s, fd);
 	return res;

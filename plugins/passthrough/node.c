@@ -300,6 +300,13 @@ mode_t node_type(const struct node_ref *ref)
 	return (mode_t)ref->node->type << 12;
 }
 
+bool node_at_home(const struct pt_session *s, const struct node_ref *ref)
+{
+	const struct node *n = ref->node, *root = s->nodes->root;
+
+	return n->mount == root->mount && n->dev_major == root->dev_major && n->dev_minor == root->dev_minor;
+}
+
 int node_open(struct pt_session *s, const struct node_ref *ref, int flags)
 {
 	mode_t type = node_type(ref);

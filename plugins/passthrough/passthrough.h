@@ -107,6 +107,8 @@ int node_get(struct pt_session *s, uint64_t id, struct node_ref *ref);
 void node_put(struct pt_session *s, struct node_ref *ref);
 /* S_IFMT bits seen at look-up. */
 mode_t node_type(const struct node_ref *ref);
+/* What it stands for lies on the source's own file system, not on one mounted inside. */
+bool node_at_home(const struct pt_session *s, const struct node_ref *ref);
 /* A real open of a regular file or directory (any other type: -EBADF, reference 4.5), flags as for open(2) less O_CREAT, O_EXCL
  * and O_NOFOLLOW; O_CLOEXEC is added. fd or -errno. Does not touch the budget. */
 int node_open(struct pt_session *s, const struct node_ref *ref, int flags);

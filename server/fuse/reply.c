@@ -52,6 +52,17 @@ static void set_root_handle(struct request *r, int res)
 	open->fh = r->root_fh;
 }
 
+/* A backend may tell the client to send no FLUSH; some layer above it may live on them. */
+static void keep_flush(struct request *r)
+{
+	size_t at = r->op->flags & OP_ENTRY ? sizeof(struct fuse_entry_out) : 0;
+	struct fuse_open_out *open = (void *)(r->out + at);
+	const struct mount *m = r->sm->mount;
+
+	if (m->routes[0][FUSE_FLUSH].member + 1u < m->nmembers)
+		open->open_flags &= ~(uint32_t)FOPEN_NOFLUSH;
+}
+
 /* What the client sees of numbers that are a mount's, and what it holds from now on. */
 static int settle(struct request *r, int res)
 {
@@ -69,8 +80,10 @@ static int settle(struct request *r, int res)
 	}
 	if (res)
 		return res;
-	if (flags & OP_OPENS)
+	if (flags & OP_OPENS) {
 		session_mount_give(r->sm, r->shard, SESSION_HANDLES);
+		keep_flush(r);
+	}
 	if (flags & OP_ATTR) {
 		struct fuse_attr_out *attr = (void *)r->out;
 

@@ -109,9 +109,9 @@ static void test_one_id(void **state)
 	uint32_t flags;
 
 	assert_int_equal(open_id(f, a, O_RDONLY, &fh[0], &flags), 1);
-	assert_int_equal(flags, FOPEN_PASSTHROUGH);
+	assert_int_equal(flags, FOPEN_PASSTHROUGH | FOPEN_NOFLUSH);
 	assert_int_equal(open_id(f, a, O_RDWR | O_APPEND, &fh[1], &flags), 1);
-	assert_int_equal(flags, FOPEN_PASSTHROUGH);
+	assert_int_equal(flags, FOPEN_PASSTHROUGH | FOPEN_NOFLUSH);
 	assert_int_equal(open_id(f, b, O_WRONLY, &fh[2], NULL), 2);
 	release(f, a, fh[0]);
 	assert_int_equal(open_id(f, a, O_WRONLY, &fh[0], NULL), 1);
@@ -134,7 +134,7 @@ static void test_one_way(void **state)
 
 	refuse = EOPNOTSUPP;
 	assert_int_equal(open_id(f, a, O_RDONLY, &fh[0], &flags), 0);
-	assert_int_equal(flags, 0);
+	assert_int_equal(flags, FOPEN_NOFLUSH);
 	refuse = 0;
 	assert_int_equal(open_id(f, a, O_RDWR, &fh[1], NULL), 0);
 	assert_int_equal(next_id, 0);
@@ -165,14 +165,14 @@ static void test_cache_modes(void **state)
 		rq_restart(f);
 		uint64_t a = make(f, "a");
 		assert_true(open_id(f, a, O_RDONLY, &fh, &flags) > 0);
-		assert_int_equal(flags, FOPEN_PASSTHROUGH);
+		assert_int_equal(flags, FOPEN_PASSTHROUGH | FOPEN_NOFLUSH);
 		release(f, a, fh);
 	}
 }
 
 static void test_direct(void **state)
 {
-	const uint32_t here = FOPEN_PASSTHROUGH | FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
+	const uint32_t here = FOPEN_PASSTHROUGH | FOPEN_NOFLUSH | FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
 	struct fixture *f = *state;
 	uint64_t a = make(f, "a"), fh, other;
 	uint32_t flags;
@@ -181,7 +181,7 @@ static void test_direct(void **state)
 	assert_int_equal(open_id(f, a, O_RDONLY | O_DIRECT, &fh, &flags), 1);
 	assert_int_equal(flags, here);
 	assert_int_equal(open_id(f, a, O_RDONLY, &other, &flags), 1);
-	assert_int_equal(flags, FOPEN_PASSTHROUGH);
+	assert_int_equal(flags, FOPEN_PASSTHROUGH | FOPEN_NOFLUSH);
 	release(f, a, fh);
 	/* The kernel could not open its backing file so: what it would be without us. */
 	no_direct = true;
@@ -199,7 +199,7 @@ static void test_direct(void **state)
 	rq_restart(f);
 	a = make(f, "b");
 	assert_true(open_id(f, a, O_RDONLY | O_DIRECT, &fh, &flags) > 0);
-	assert_int_equal(flags, FOPEN_PASSTHROUGH);
+	assert_int_equal(flags, FOPEN_PASSTHROUGH | FOPEN_NOFLUSH);
 	release(f, a, fh);
 }
 
@@ -210,7 +210,7 @@ static void test_create(void **state)
 	uint64_t fh;
 
 	assert_int_equal(rq_create(f, GRAFT_ROOT_NODE, "new", O_RDWR | O_EXCL, 0644, &made), 0);
-	assert_int_equal(made.open.open_flags, FOPEN_PASSTHROUGH);
+	assert_int_equal(made.open.open_flags, FOPEN_PASSTHROUGH | FOPEN_NOFLUSH);
 	assert_int_equal(graft_open_out_backing(&made.open), 1);
 	assert_int_equal(rq_create(f, GRAFT_ROOT_NODE, "new", O_RDWR, 0644, &again), 0);
 	assert_int_equal(graft_open_out_backing(&again.open), 1);

@@ -69,7 +69,7 @@ static void test_open_flags_of_reply(void **state)
 		rq_restart(f);
 		uint64_t node = make(f, "a", "x");
 		assert_int_equal(rq_open(f, node, O_RDWR, &fh, &flags), 0);
-		assert_int_equal(flags, file[mode]);
+		assert_int_equal(flags, file[mode] | FOPEN_NOFLUSH);
 		assert_int_not_equal(fh, 0);
 		uint64_t d = fixture_node(f, "d");
 		assert_int_equal(rq_opendir(f, d, O_RDONLY, &fh, &flags), 0);
@@ -77,9 +77,34 @@ static void test_open_flags_of_reply(void **state)
 		assert_int_equal(rq_open(f, d, O_RDONLY | O_DIRECTORY, &fh, &flags), 0);
 		assert_int_equal(flags, dir[mode]);
 		assert_int_equal(rq_create(f, GRAFT_ROOT_NODE, "new", O_RDWR, 0644, &made), 0);
-		assert_int_equal(made.open.open_flags, file[mode]);
+		assert_int_equal(made.open.open_flags, file[mode] | FOPEN_NOFLUSH);
 		unlink(fixture_path(f, "new"));
 	}
+}
+
+/* Who waits at close(2), and what for. */
+static void test_flush_wanted(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t node = make(f, "a", "x"), fh;
+	struct rq_created made;
+	uint32_t flags;
+
+	/* A network file system may have an error to tell of what was written. */
+	f->inst->blocking = true;
+	assert_int_equal(rq_open(f, node, O_RDONLY, &fh, &flags), 0);
+	assert_int_equal(flags, FOPEN_NOFLUSH);
+	assert_int_equal(rq_open(f, node, O_WRONLY, &fh, &flags), 0);
+	assert_int_equal(flags, 0);
+	assert_int_equal(rq_create(f, GRAFT_ROOT_NODE, "new", O_RDWR, 0644, &made), 0);
+	assert_int_equal(made.open.open_flags, 0);
+	f->inst->blocking = false;
+	assert_int_equal(rq_open(f, node, O_WRONLY, &fh, &flags), 0);
+	assert_int_equal(flags, FOPEN_NOFLUSH);
+	/* Locks end with it. */
+	f->session.flags |= FUSE_POSIX_LOCKS;
+	assert_int_equal(rq_open(f, node, O_RDONLY, &fh, &flags), 0);
+	assert_int_equal(flags, 0);
 }
 
 static void test_open_filters_flags(void **state)
@@ -103,7 +128,7 @@ static void test_open_filters_flags(void **state)
 			 O_RDWR | O_NOATIME);
 	assert_int_equal(rq_open(f, node, O_RDONLY | O_DIRECT, &fh, &open_flags), 0);
 	assert_true(host_flags(f, node, fh) & O_DIRECT);
-	assert_int_equal(open_flags, FOPEN_PARALLEL_DIRECT_WRITES);
+	assert_int_equal(open_flags, FOPEN_PARALLEL_DIRECT_WRITES | FOPEN_NOFLUSH);
 }
 
 static void test_open_refuses(void **state)
@@ -624,6 +649,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, rq_setup, fixture_free)
 	const struct CMUnitTest tests[] = {
 	    T(test_open_flags_of_reply),
+	    T(test_flush_wanted),
 	    T(test_open_filters_flags),
 	    T(test_open_refuses),
 	    T(test_open_odd_but_allowed),

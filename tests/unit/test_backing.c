@@ -112,19 +112,23 @@ static int session_open(struct graft_inst *inst, const struct graft_session *ses
 
 static int op_open(struct graft_inst *inst, struct graft_req *req)
 {
+	struct fuse_open_out *out = req->out;
+
 	(void)inst;
 	told = host_services.backing_open(req, 42);
+	out->open_flags = FOPEN_NOFLUSH | FOPEN_KEEP_CACHE;
 	return 0;
 }
 
-static int op_read(struct graft_inst *inst, struct graft_req *req)
+static int op_next(struct graft_inst *inst, struct graft_req *req)
 {
 	(void)inst;
 	return host_services.next(req, NULL, NULL);
 }
 
 static graft_op *const backend_ops[] = { [FUSE_OPEN] = op_open };
-static graft_op *const layer_ops[] = { [FUSE_READ] = op_read };
+static graft_op *const layer_ops[] = { [FUSE_READ] = op_next };
+static graft_op *const flusher_ops[] = { [FUSE_FLUSH] = op_next };
 
 #define COMMON \
 	.size = sizeof(struct graft_plugin), .abi_major = GRAFT_ABI_MAJOR, .abi_minor = GRAFT_ABI_MINOR, .version = "1", \
@@ -138,6 +142,10 @@ static const struct graft_plugin watcher = { COMMON, .name = "watcher", .kind = 
 static const struct graft_plugin idle = { COMMON, .name = "idle", .kind = GRAFT_LAYER,
 					  .flags = GRAFT_PASS_UNKNOWN };
 
+static const struct graft_plugin flusher = { COMMON, .name = "flusher", .kind = GRAFT_LAYER, .nops = FUSE_FLUSH + 1,
+					     .ops = flusher_ops };
+
+static const struct rig_mount flushed = { "m", "/", { &flusher, &backend } };
 static const struct rig_mount plain = { "m", "/", { &idle, &backend } };
 static const struct rig_mount watched = { "m", "/", { &watcher, &backend } };
 
@@ -167,6 +175,8 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static uint32_t open_flags; /* of the last reply */
+
 /* What the plugin is told in an OPEN. */
 static int try_open(struct rig *rig)
 {
@@ -175,6 +185,7 @@ static int try_open(struct rig *rig)
 
 	told = 1234567;
 	assert_int_equal(rig_call(rig, q, FUSE_OPEN, 1, &in, sizeof(in), NULL, 0), 0);
+	open_flags = ((const struct fuse_open_out *)rig_data(q))->open_flags;
 	rig_request_free(q);
 	return told;
 }
@@ -263,6 +274,25 @@ static void test_watched(void **state)
 	rig_free(rig);
 }
 
+/* A backend spares the client FLUSH, but not a layer that has it. */
+static void test_flush(void **state)
+{
+	struct rig *rig = rig_with(&plain, &ops);
+
+	(void)state;
+	assert_int_equal(rig_init(rig, 0), 0);
+	try_open(rig);
+	assert_int_equal(open_flags, FOPEN_NOFLUSH | FOPEN_KEEP_CACHE);
+	told = 0;
+	rig_free(rig);
+	rig = rig_with(&flushed, &ops);
+	assert_int_equal(rig_init(rig, 0), 0);
+	try_open(rig);
+	assert_int_equal(open_flags, FOPEN_KEEP_CACHE);
+	told = 0;
+	rig_free(rig);
+}
+
 /* One line, whatever fails; without the right, nobody asks again. */
 static void test_refused(void **state)
 {
@@ -295,6 +325,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_forced, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_writeback, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_watched, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_flush, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 	};
 
