@@ -6,6 +6,7 @@
 #include "plugins/passthrough/node.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,6 +69,31 @@ static void test_not_announced(void **state)
 	assert_int_equal(fixture_start(f), 0);
 	assert_int_equal(fixture_lookup(f, GRAFT_ROOT_NODE, "mnt", &e), 0);
 	assert_int_equal(e.attr.flags, 0);
+}
+
+/* FOPEN flags of an OPEN for writing. */
+static uint32_t open_flags(struct fixture *f, const char *below)
+{
+	struct fake_req *fr = fake_req_new(f->fake, FUSE_OPEN, fixture_node(f, below));
+
+	fake_in(fr, struct fuse_open_in)->flags = O_WRONLY;
+	assert_int_equal(fake_call(fr), 0);
+	uint32_t flags = fake_out(fr, struct fuse_open_out)->open_flags;
+	fake_req_free(fr);
+	return flags;
+}
+
+/* What is mounted inside may be a network file system, with errors to tell at close(2). */
+static void test_flush_kept(void **state)
+{
+	struct fixture *f = *state;
+
+	mount_tmpfs(f, "mnt");
+	fixture_file(f, "file", "x");
+	fixture_file(f, "mnt/file", "x");
+	assert_int_equal(fixture_start(f), 0);
+	assert_int_equal(open_flags(f, "file"), FOPEN_NOFLUSH);
+	assert_int_equal(open_flags(f, "mnt/file"), 0);
 }
 
 static bool evict(struct fixture *f, uint64_t id)
@@ -225,6 +251,7 @@ int main(void)
 #define FIXTURE_TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_new, unmount_all)
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_announced),	 FIXTURE_TEST(test_not_announced),
+		FIXTURE_TEST(test_flush_kept),
 		FIXTURE_TEST(test_handles_on_mounts), FIXTURE_TEST(test_small_budget),
 		FIXTURE_TEST(test_mount_fds),
 	};
