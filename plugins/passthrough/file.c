@@ -6,6 +6,7 @@
 #include "dir.h"
 #include "handle.h"
 #include "locks.h"
+#include "lookup.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -226,16 +227,16 @@ static void undo_create(const struct node_ref *parent, const char *name, int fd)
 
 /*
  * Label, entry and handle for a file that was just made. The entry comes from the descriptor: a look-up by name could
- * find what somebody else put there meanwhile. On failure nothing is kept.
+ * find what somebody else put there meanwhile. On failure nothing is kept. name: NULL for a file that has none.
  */
-static int adopt_new(const struct graft_req *req, const struct node_ref *parent, int fd, int flags)
+static int adopt_new(const struct graft_req *req, const struct node_ref *parent, const char *name, int fd, int flags)
 {
 	struct pt_session *s = pt_session(req);
 	struct create_out *out = req->out;
 	int res = pt_set_secctx(s, req, fd);
 
 	if (res == 0)
-		res = pt_lookup_fd(s, parent, fd, &out->entry);
+		res = lookup_made(s, parent, name, fd, &out->entry);
 	if (res < 0)
 		return res;
 	struct opened o = {.node = out->entry.nodeid, .near = parent, .fd = fd, .flags = flags};
@@ -263,7 +264,7 @@ static int create_new(const struct graft_req *req, const struct node_ref *parent
 		pt_creds_leave(&creds);
 	}
 	if (res == 0) {
-		res = adopt_new(req, parent, fd, flags);
+		res = adopt_new(req, parent, req->name, fd, flags);
 		if (res < 0)
 			undo_create(parent, req->name, fd);
 	}
@@ -415,7 +416,7 @@ int pt_op_tmpfile(struct graft_inst *inst, struct graft_req *req)
 	res = pt_handle_fd_take(s, PT_FD_FILE);
 	if (res == 0) {
 		int fd = open_tmpfile(req, &parent, flags, in->mode);
-		res = fd < 0 ? fd : adopt_new(req, &parent, fd, flags);
+		res = fd < 0 ? fd : adopt_new(req, &parent, NULL, fd, flags);
 		if (res < 0)
 			give_back(s, fd);
 	}

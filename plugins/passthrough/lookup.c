@@ -113,8 +113,8 @@ static int find_by_name(struct pt_session *s, const struct node_ref *parent, con
 	return found == NODE_FOUND;
 }
 
-/* Takes fd, an O_PATH descriptor. */
-static int enter_fd(struct pt_session *s, int fd, struct statx *stx, uint64_t *id, bool *made)
+/* Takes fd, an O_PATH descriptor of what stx is about. fresh: it was just made, so hardly a node has it. */
+static int enter_seen(struct pt_session *s, int fd, const struct statx *stx, bool fresh, uint64_t *id, bool *made)
 {
 	struct node_seen seen;
 	int res;
@@ -122,16 +122,25 @@ static int enter_fd(struct pt_session *s, int fd, struct statx *stx, uint64_t *i
 	seen.fd = fd;
 	seen.h.len = 0;
 	seen.no_handle = seen.made = false;
-	if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, ENTRY_MASK, stx) < 0) {
-		res = -errno;
-	} else {
-		seen.key = node_key(stx);
-		seen.type = stx->stx_mode & S_IFMT;
-		res = node_enter(s, &seen, id);
-	}
+	seen.fresh = fresh;
+	seen.key = node_key(stx);
+	seen.type = stx->stx_mode & S_IFMT;
+	res = node_enter(s, &seen, id);
 	cleanup_close(&seen.fd);
 	*made = seen.made;
 	return res;
+}
+
+/* The same, asking for stx. */
+static int enter_fd(struct pt_session *s, int fd, struct statx *stx, uint64_t *id, bool *made)
+{
+	if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, ENTRY_MASK, stx) < 0) {
+		int res = -errno;
+
+		close(fd);
+		return res;
+	}
+	return enter_seen(s, fd, stx, false, id, made);
 }
 
 int lookup_open(struct graft_inst *inst, int dirfd, const char *name, int flags)
@@ -166,31 +175,61 @@ int pt_lookup(struct pt_session *s, const struct node_ref *parent, const char *n
 	return 0;
 }
 
-int pt_lookup_fd(struct pt_session *s, const struct node_ref *parent, int fd, struct fuse_entry_out *out)
+/* An O_PATH descriptor of the name, if it stands for what stx is about, which the caller holds open; else -1. */
+static int open_same(struct pt_session *s, int dirfd, const char *name, const struct statx *stx)
+{
+	const unsigned int mask = STATX_TYPE | STATX_INO | STATX_MNT_ID;
+	auto_close int fd = lookup_open(s->inst, dirfd, name, O_NOFOLLOW);
+	struct statx found;
+
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, mask, &found) < 0)
+		return -1;
+	struct node_key want = node_key(stx), have = node_key(&found);
+	if (want.ino != have.ino || want.dev_major != have.dev_major || want.dev_minor != have.dev_minor ||
+	    want.mount != have.mount || (stx->stx_mode & S_IFMT) != (found.stx_mode & S_IFMT))
+		return -1;
+	return steal_fd(&fd);
+}
+
+/* The node of what fd has open. name: where it probably stands, for opening it there is cheaper; NULL: nowhere. */
+static int enter_open(struct pt_session *s, const struct node_ref *parent, const char *name, int fd,
+		      struct fuse_entry_out *out, bool fresh)
 {
 	struct node_query q = {.start = UINT64_MAX};
 	struct statx stx;
 	bool made;
 	uint64_t id;
 	char buf[16];
-	int res;
 
 	if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, ENTRY_MASK, &stx) < 0)
 		return -errno;
 	q.key = node_key(&stx);
 	q.type = stx.stx_mode & S_IFMT;
-	if (node_find(s->nodes, &q, &id) != NODE_FOUND) {
+	if (fresh || node_find(s->nodes, &q, &id) != NODE_FOUND) {
 		/* A node keeps an O_PATH descriptor only: one open for writing would make the file busy for ever. */
-		int path_fd = lookup_open(s->inst, s->inst->proc_fd, node_fd_name(buf, fd), 0);
+		int path_fd = name ? open_same(s, parent->fd, name, &stx) : -1;
 
 		if (path_fd < 0)
+			path_fd = lookup_open(s->inst, s->inst->proc_fd, node_fd_name(buf, fd), 0);
+		if (path_fd < 0)
 			return path_fd;
-		res = enter_fd(s, path_fd, &stx, &id, &made);
+		int res = enter_seen(s, path_fd, &stx, fresh, &id, &made);
 		if (res < 0)
 			return res;
 	}
 	fill_entry(s, parent, &stx, id, out);
 	return 0;
+}
+
+int pt_lookup_fd(struct pt_session *s, const struct node_ref *parent, int fd, struct fuse_entry_out *out)
+{
+	return enter_open(s, parent, NULL, fd, out, false);
+}
+
+int lookup_made(struct pt_session *s, const struct node_ref *parent, const char *name, int fd,
+		struct fuse_entry_out *out)
+{
+	return enter_open(s, parent, name, fd, out, true);
 }
 
 int lookup_take(struct pt_session *s, const struct node_ref *parent, int fd, struct fuse_entry_out *out)

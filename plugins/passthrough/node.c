@@ -153,10 +153,10 @@ int node_enter(struct pt_session *s, struct node_seen *seen, uint64_t *id)
 	struct node_query q = {.key = seen->key, .type = seen->type, .start = UINT64_MAX};
 	struct node_table *t = s->nodes;
 	struct fresh f = {.n = NULL};
-	enum node_found found;
-	int res = 0;
+	enum node_found found = NODE_ABSENT;
+	int res = seen->fresh ? fresh_make(t, seen, &f) : 0;
 
-	for (;;) {
+	while (res >= 0) {
 		found = f.n ? node_publish(t, f.n, f.id, f.fd, &q, id) : node_find(t, &q, id);
 		if (found == NODE_FOUND)
 			break;
@@ -168,8 +168,6 @@ int node_enter(struct pt_session *s, struct node_seen *seen, uint64_t *id)
 		} else {
 			res = f.n ? -ENOMEM : fresh_make(t, seen, &f);
 		}
-		if (res < 0)
-			break;
 	}
 	if (found == NODE_FOUND && f.n && *id == f.id) {
 		if (f.fd >= 0)

@@ -12,6 +12,7 @@ struct node_seen {
 	int fd;         /* O_PATH; owned */
 	bool no_handle; /* the file system gives none */
 	bool made;      /* the node is new */
+	bool fresh;     /* set by the caller: the inode was just made, so looking for its node first does not pay */
 	struct fhandle h; /* of length 0 until it was needed */
 };
 

@@ -116,8 +116,7 @@ int node_open(struct pt_session *s, const struct node_ref *ref, int flags);
 /* Look-up (lookup.c). Finds or makes the node of parent/name and adds one to its lookup count; fills *out with node id,
  * generation, attributes and timeouts. name is checked already; used by LOOKUP, READDIRPLUS and all that creates. 0 or -errno. */
 int pt_lookup(struct pt_session *s, const struct node_ref *parent, const char *name, struct fuse_entry_out *out);
-/* The same for an open descriptor (O_PATH or real) of a file that was just made: no look-up by name, so nobody can slip another
- * in between. fd stays the caller's. */
+/* The same for an open descriptor (O_PATH or real): nobody can slip another file in between. fd stays the caller's. */
 int pt_lookup_fd(struct pt_session *s, const struct node_ref *parent, int fd, struct fuse_entry_out *out);
 /* Takes n look-ups back. */
 void pt_forget(struct pt_session *s, uint64_t id, uint64_t n);

@@ -2,6 +2,8 @@
 /* Tests of LOOKUP: entries, absent names, links, and what the host changes under a node. */
 #include "passthrough_fixture.h"
 
+#include "plugins/passthrough/lookup.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -151,6 +153,15 @@ static void test_host_renames(void **state)
 	assert_int_equal(attr.nlink, 0);
 }
 
+/* What a node's own descriptor leads to. */
+static uint64_t node_ino(struct fixture *f, uint64_t node)
+{
+	struct fuse_attr attr;
+
+	assert_int_equal(fixture_getattr(f, node, &attr), 0);
+	return attr.ino;
+}
+
 static void test_lookup_fd(void **state)
 {
 	struct fixture *f = *state;
@@ -185,6 +196,44 @@ static void test_lookup_fd(void **state)
 	close(fd);
 	assert_int_equal(fixture_getattr(f, by_fd.nodeid, &attr), 0);
 	assert_true(S_ISLNK(attr.mode));
+	node_put(f->s, &root);
+}
+
+/* A file that was just made, and what may stand under its name by the time it is looked at. */
+static void test_lookup_made(void **state)
+{
+	static const char *const names[] = {"file", "other", "dir", "link", "gone", NULL};
+	struct fixture *f = *state;
+	struct fuse_entry_out made;
+	struct node_ref root;
+	struct stat st;
+
+	fixture_file(f, "file", "x");
+	fixture_file(f, "other", "yy");
+	assert_int_equal(mkdir(fixture_path(f, "dir"), 0755), 0);
+	assert_int_equal(symlink("file", fixture_path(f, "link")), 0);
+	assert_int_equal(fixture_start(f), 0);
+	int base = fixture_open_fds();
+	assert_int_equal(node_get(f->s, GRAFT_ROOT_NODE, &root), 0);
+	int fd = open(fixture_path(f, "file"), O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		assert_int_equal(lookup_made(f->s, &root, names[i], fd, &made), 0);
+		assert_int_equal(made.attr.ino, st.st_ino);
+		assert_int_equal(node_ino(f, made.nodeid), st.st_ino);
+		assert_int_equal(fixture_open_fds(), base + 2);
+		fixture_forget(f, made.nodeid, 1);
+		assert_int_equal(fake_metric(f->fake, "nodes"), 1);
+	}
+	/* A node that is there already is found, though none was expected. */
+	uint64_t node = fixture_node(f, "file");
+	assert_int_equal(lookup_made(f->s, &root, "file", fd, &made), 0);
+	assert_int_equal(made.nodeid, node);
+	fixture_forget(f, node, 2);
+	assert_int_equal(fake_metric(f->fake, "nodes"), 1);
+	close(fd);
+	assert_int_equal(fixture_open_fds(), base);
 	node_put(f->s, &root);
 }
 
@@ -230,7 +279,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_entry),	  FIXTURE_TEST(test_device_number), FIXTURE_TEST(test_failures),
 		FIXTURE_TEST(test_negative_entries), FIXTURE_TEST(test_hard_links), FIXTURE_TEST(test_host_renames),
-		FIXTURE_TEST(test_lookup_fd),	  FIXTURE_TEST(test_node_open),
+		FIXTURE_TEST(test_lookup_fd),	  FIXTURE_TEST(test_lookup_made),
+		FIXTURE_TEST(test_node_open),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
