@@ -131,14 +131,16 @@ int pt_creds_enter(const struct graft_req *req, struct pt_creds *c)
 		pt_creds_leave(c);
 		return res;
 	}
-	/* The guest has checked the caller's permission, with groups that were not sent. */
-	if (c->uid && !pt_flag(req, FUSE_CREATE_SUPP_GROUP))
-		raise_cap(CAP_DAC_OVERRIDE);
 	if (pt_flag(req, FUSE_DONT_MASK)) {
 		c->old_umask = umask(req->umask & 0777);
 		c->umask = true;
 	}
 	return 0;
+}
+
+bool pt_creds_insist(const struct graft_req *req, const struct pt_creds *c)
+{
+	return c->uid && !pt_flag(req, FUSE_CREATE_SUPP_GROUP) && raise_cap(CAP_DAC_OVERRIDE);
 }
 
 /* Going back cannot fail: the saved ids are the old ones still. A thread that stayed somebody else would be a hole. */

@@ -131,6 +131,16 @@ static int open_at(struct graft_inst *inst, int dir, const char *name, int flags
 	return fd < 0 ? -errno : fd;
 }
 
+/* The same as the caller, between pt_creds_enter and pt_creds_leave. */
+static int open_as(const struct graft_req *req, const struct pt_creds *creds, int dir, const char *name, int flags,
+		   mode_t mode)
+{
+	struct graft_inst *inst = pt_session(req)->inst;
+	int fd = open_at(inst, dir, name, flags, mode);
+
+	return fd == -EACCES && pt_creds_insist(req, creds) ? open_at(inst, dir, name, flags, mode) : fd;
+}
+
 /* An unlinked file in a directory, as the caller. fd or -errno. */
 static int open_tmpfile(const struct graft_req *req, const struct node_ref *dir, int flags, mode_t mode)
 {
@@ -139,7 +149,7 @@ static int open_tmpfile(const struct graft_req *req, const struct node_ref *dir,
 
 	if (res < 0)
 		return res;
-	res = open_at(pt_session(req)->inst, dir->fd, ".", flags | O_TMPFILE, mode & 07777);
+	res = open_as(req, &creds, dir->fd, ".", flags | O_TMPFILE, mode & 07777);
 	pt_creds_leave(&creds);
 	return res;
 }
@@ -259,7 +269,8 @@ static int create_new(const struct graft_req *req, const struct node_ref *parent
 	int fd = -1;
 	res = pt_creds_enter(req, &creds);
 	if (res == 0) {
-		fd = open_at(s->inst, parent->fd, req->name, flags | O_CREAT | O_EXCL | O_NOFOLLOW, in->mode & 07777);
+		fd = open_as(req, &creds, parent->fd, req->name, flags | O_CREAT | O_EXCL | O_NOFOLLOW,
+			     in->mode & 07777);
 		res = fd < 0 ? fd : 0;
 		pt_creds_leave(&creds);
 	}
@@ -286,7 +297,7 @@ static int reopen_as_caller(const struct graft_req *req, const struct node_ref *
 		return res;
 	bool dropped = kill && pt_fsetid_drop();
 	snprintf(name, sizeof(name), "%d", ref->fd);
-	res = open_at(pt_session(req)->inst, pt_session(req)->inst->proc_fd, name, flags, 0);
+	res = open_as(req, &creds, pt_session(req)->inst->proc_fd, name, flags, 0);
 	pt_fsetid_restore(dropped);
 	pt_creds_leave(&creds);
 	return res;

@@ -62,6 +62,8 @@ static int create(struct graft_inst *inst, struct graft_req *req, mode_t type,
 	res = pt_creds_enter(req, &creds);
 	if (!res) {
 		res = make(req, parent.fd) < 0 ? -errno : 0;
+		if (res == -EACCES && pt_creds_insist(req, &creds))
+			res = make(req, parent.fd) < 0 ? -errno : 0;
 		pt_creds_leave(&creds);
 	}
 	if (!res) {

@@ -135,6 +135,11 @@ struct pt_creds {
 };
 /* 0 or -errno; on failure nothing is changed. Also applies req->umask where FUSE_DONT_MASK was negotiated. */
 int pt_creds_enter(const struct graft_req *req, struct pt_creds *c);
+/*
+ * After EACCES for the caller. The guest has checked its permission with groups that it did not send; so where it sends none
+ * (no FUSE_CREATE_SUPP_GROUP), the thread may pass over modes until pt_creds_leave. True: worth one more try.
+ */
+bool pt_creds_insist(const struct graft_req *req, const struct pt_creds *c);
 void pt_creds_leave(struct pt_creds *c);
 /* Drops CAP_FSETID from this thread's effective set, for killpriv; true if it was dropped and must be put back. */
 bool pt_fsetid_drop(void);

@@ -80,7 +80,9 @@ static void test_ids(void **state)
 	assert_int_equal(geteuid(), 1234);
 	assert_int_equal(getegid(), 5678);
 	assert_int_equal(getuid(), 0);
+	assert_false(effective(CAP_DAC_OVERRIDE));
 	/* Groups were not sent, so the guest's check must do. */
+	assert_true(pt_creds_insist(&c.req, &creds));
 	assert_true(effective(CAP_DAC_OVERRIDE));
 	assert_false(effective(CAP_CHOWN));
 	pt_creds_leave(&creds);
@@ -89,7 +91,16 @@ static void test_ids(void **state)
 
 	c.session.flags = FUSE_CREATE_SUPP_GROUP;
 	assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
+	assert_false(pt_creds_insist(&c.req, &creds));
 	assert_false(effective(CAP_DAC_OVERRIDE));
+	pt_creds_leave(&creds);
+	who(after, sizeof(after));
+	assert_string_equal(before, after);
+	/* Who is not switched to is refused for other reasons. */
+	c = caller(0, 0);
+	c.req.session = &c.session;
+	assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
+	assert_false(pt_creds_insist(&c.req, &creds));
 	pt_creds_leave(&creds);
 	who(after, sizeof(after));
 	assert_string_equal(before, after);

@@ -328,6 +328,16 @@ static void test_create_as_caller(void **state)
 	chmod(fixture_path(f, "secret"), 0600);
 	assert_int_equal(create_as(f, 4321, 8765, "secret", O_RDWR, 0, NULL), -EACCES);
 	assert_int_equal(create_as(f, 4321, 8765, "mine", O_RDWR, 0, &made), 0);
+	/* A guest that sends no groups has checked with them, so its word counts; the file is the caller's all the same. */
+	f->session.flags &= ~(uint64_t)FUSE_CREATE_SUPP_GROUP;
+	rq_restart(f);
+	chmod(f->dir, 0755);
+	assert_int_equal(create_as(f, 4321, 8765, "his", O_RDWR, 0, &made), 0);
+	assert_int_equal(made.entry.attr.uid, 4321);
+	assert_int_equal(made.entry.attr.gid, 8765);
+	assert_int_equal(create_as(f, 4321, 8765, "secret", O_RDWR, 0, &made), 0);
+	assert_int_equal(geteuid(), 0);
+	chmod(f->dir, 0777);
 }
 
 static void test_create_existing(void **state)
