@@ -463,6 +463,9 @@ static int flush(struct graft_req *req, struct handle *h)
 	const struct fuse_flush_in *in = req->in;
 
 	locks_drop_owner(pt_session(req), req->node, in->lock_owner);
+	/* Whatever was written was written through another handle, whose own FLUSH tells of it. */
+	if (h->readonly)
+		return 0;
 	/*
 	 * close(2) of a copy is what tells the file system, and its errors are for the guest's close. Want of a
 	 * descriptor is none of them: nothing is lost then, the file system hears of it with RELEASE.

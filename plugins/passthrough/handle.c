@@ -86,6 +86,7 @@ int handle_new(struct pt_session *s, const struct handle_parts *parts, uint64_t 
 		return -ENFILE;
 	struct handle *h = slab_at(&t->slab, index);
 	h->index = index;
+	h->readonly = (parts->flags & O_ACCMODE) == O_RDONLY;
 	h->fd = parts->fd;
 	h->node = parts->node;
 	h->direct = parts->flags & O_DIRECT;

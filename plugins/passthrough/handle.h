@@ -27,6 +27,7 @@ struct handle {
 	int fd;
 	uint64_t node;          /* the node it was opened on; every use must name it too */
 	bool direct;            /* O_DIRECT: reads and writes wait for the disk */
+	bool readonly;          /* O_RDONLY: nothing that FLUSH could bring to the file system */
 	bool sync;              /* O_SYNC, O_DSYNC or O_DIRECT: writes wait for the disk */
 	_Atomic uint8_t read;   /* enum handle_read; relaxed, a lost update costs one more try */
 	struct dir_stream *dir; /* NULL unless it is a directory that can be listed */

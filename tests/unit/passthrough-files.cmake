@@ -12,6 +12,7 @@ foreach(part open backing data dir xattr locks)
 endforeach()
 
 # System calls and allocations that the tests count and fail.
+target_link_options(test-passthrough-open PRIVATE -Wl,--wrap=close)
 target_link_options(test-passthrough-data PRIVATE -Wl,--wrap=preadv2,--wrap=pwritev2)
 target_link_options(test-passthrough-backing PRIVATE -Wl,--wrap=fcntl)
 target_link_options(test-passthrough-dir PRIVATE

@@ -544,6 +544,16 @@ static void test_pin_outlives_release(void **state)
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
+int __real_close(int fd);
+int __wrap_close(int fd);
+static _Atomic unsigned int closes;
+
+int __wrap_close(int fd)
+{
+	closes++;
+	return __real_close(fd);
+}
+
 static void test_flush_and_fsync(void **state)
 {
 	struct fixture *f = *state;
@@ -551,8 +561,17 @@ static void test_flush_and_fsync(void **state)
 	struct rlimit old, none;
 	uint64_t fh;
 
-	assert_int_equal(rq_open(f, node, O_RDWR, &fh, NULL), 0);
+	/* Nothing was written through it: no system call. */
+	assert_int_equal(rq_open(f, node, O_RDONLY, &fh, NULL), 0);
+	unsigned int before = closes;
 	assert_int_equal(rq_handle(f, FUSE_FLUSH, node, fh), 0);
+	assert_int_equal(closes, before);
+	assert_int_equal(rq_handle(f, FUSE_FLUSH, node + 1, fh), -EBADF);
+	assert_int_equal(rq_handle(f, FUSE_RELEASE, node, fh), 0);
+	assert_int_equal(rq_open(f, node, O_RDWR, &fh, NULL), 0);
+	before = closes;
+	assert_int_equal(rq_handle(f, FUSE_FLUSH, node, fh), 0);
+	assert_int_equal(closes, before + 1);
 	assert_int_equal(f->fake->deferred, 0);
 	f->fake->queue = true;
 	assert_int_equal(rq_handle(f, FUSE_FSYNC, node, fh), 0);
