@@ -88,7 +88,7 @@ int handle_new(struct pt_session *s, const struct handle_parts *parts, uint64_t 
 	h->index = index;
 	h->readonly = (parts->flags & O_ACCMODE) == O_RDONLY;
 	h->fd = parts->fd;
-	h->node = parts->node;
+	atomic_store_explicit(&h->node, parts->node, memory_order_relaxed);
 	h->direct = parts->flags & O_DIRECT;
 	h->sync = parts->flags & (O_DIRECT | O_SYNC | O_DSYNC);
 	h->dir = parts->dir;
@@ -103,10 +103,10 @@ int handle_new(struct pt_session *s, const struct handle_parts *parts, uint64_t 
 }
 
 /*
- * Changes the state of the handle that fh names by adding `add`, if it is still the one meant and not released.
- * Nothing is written unless that holds at that very moment, as the slot may be somebody else's by now.
+ * Adds a pin to the handle that fh names, if it is still the one meant and not released. Nothing is written unless that
+ * holds at that very moment, as the slot may be somebody else's by now.
  */
-static struct handle *change(struct handle_table *t, uint64_t fh, uint64_t add)
+static struct handle *pin(struct handle_table *t, uint64_t fh)
 {
 	struct handle *h = slab_at(&t->slab, (uint32_t)fh);
 
@@ -117,18 +117,18 @@ static struct handle *change(struct handle_table *t, uint64_t fh, uint64_t add)
 		if (seen >> 32 != fh >> 32 || (seen & HANDLE_RELEASED))
 			return NULL;
 		/* Acquire pairs with the release in handle_new. */
-	} while (!atomic_compare_exchange_weak_explicit(&h->state, &seen, seen + add, memory_order_acquire,
+	} while (!atomic_compare_exchange_weak_explicit(&h->state, &seen, seen + 1, memory_order_acquire,
 							memory_order_relaxed));
 	return h;
 }
 
 int handle_get(struct pt_session *s, uint64_t fh, uint64_t node, struct handle **h)
 {
-	struct handle *found = change(s->handles, fh, 1);
+	struct handle *found = pin(s->handles, fh);
 
 	if (!found)
 		return -EBADF;
-	if (found->node != node) {
+	if (handle_node(found) != node) {
 		handle_put(s, found);
 		return -EBADF;
 	}
@@ -160,18 +160,23 @@ int handle_with(struct graft_req *req, uint64_t fh, handle_fn *fn)
 
 int handle_close(struct pt_session *s, uint64_t fh, uint64_t node)
 {
-	struct handle *h;
-	int res = handle_get(s, fh, node, &h);
+	struct handle *h = slab_at(&s->handles->slab, (uint32_t)fh);
 
-	if (res < 0)
-		return res;
-	/* Of two that release it at the same time one finds it released already. */
-	if (change(s->handles, fh, HANDLE_RELEASED))
-		handle_put(s, h);
-	else
-		res = -EBADF;
-	handle_put(s, h);
-	return res;
+	if (!h || !(fh >> 32))
+		return -EBADF;
+	/* Acquire pairs with the release in handle_new. */
+	uint64_t seen = atomic_load_explicit(&h->state, memory_order_acquire);
+	do {
+		/* Of two that release it at the same time one finds it released already. The node was of this generation if
+		 * the exchange finds that unchanged. */
+		if (seen >> 32 != fh >> 32 || (seen & HANDLE_RELEASED) || handle_node(h) != node)
+			return -EBADF;
+		/* Ends the guest's own hold too. Both orders: as in handle_put. */
+	} while (!atomic_compare_exchange_weak_explicit(&h->state, &seen, (seen | HANDLE_RELEASED) - 1,
+							memory_order_acq_rel, memory_order_acquire));
+	if ((seen & HANDLE_PINS) == 1)
+		destroy(s, h);
+	return 0;
 }
 
 int handle_fd(const struct handle *h)

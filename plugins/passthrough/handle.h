@@ -25,7 +25,7 @@ struct handle {
 	_Atomic uint64_t state; /* handle.c's own: generation, released or not, pins */
 	uint32_t index;         /* in the table */
 	int fd;
-	uint64_t node;          /* the node it was opened on; every use must name it too */
+	_Atomic uint64_t node;  /* the node it was opened on; every use must name it too; relaxed, see handle_close */
 	bool direct;            /* O_DIRECT: reads and writes wait for the disk */
 	bool readonly;          /* O_RDONLY: nothing that FLUSH could bring to the file system */
 	bool sync;              /* O_SYNC, O_DSYNC or O_DIRECT: writes wait for the disk */
@@ -41,6 +41,11 @@ struct handle_parts {
 	struct dir_stream *dir;
 	struct backing *backing;
 };
+
+static inline uint64_t handle_node(const struct handle *h)
+{
+	return atomic_load_explicit(&h->node, memory_order_relaxed);
+}
 
 /*
  * Makes a handle. Takes its parts and the place that pt_handle_fd_take reserved, but only if it succeeds. *fh is never

@@ -210,7 +210,7 @@ static int getlk(struct lock_table *t, const struct fuse_lk_in *in, const struct
 	if (res < 0)
 		return res;
 	/* The handle's own descriptor has no such locks: right for an owner without any. */
-	struct lock_owner *o = owner_get(t, h->node, in->owner);
+	struct lock_owner *o = owner_get(t, handle_node(h), in->owner);
 	if (fcntl(o ? o->fd : h->fd, F_OFD_GETLK, &fl) < 0)
 		res = -errno;
 	if (o)
@@ -488,11 +488,11 @@ static int set_lock(struct graft_inst *inst, struct graft_req *req, struct handl
 	if (res < 0)
 		return res;
 	if (posix && unlock) {
-		o = owner_get(t, h->node, in->owner);
+		o = owner_get(t, handle_node(h), in->owner);
 		if (!o)
 			return 0; /* nothing to unlock */
 	} else if (posix) {
-		res = owner_make(t, h->node, in->owner, &o);
+		res = owner_make(t, handle_node(h), in->owner, &o);
 	}
 	if (res == 0)
 		res = try_lock(t, in, h, o);
