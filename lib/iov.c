@@ -2,13 +2,6 @@
 /* Scatter-gather lists: every data request comes through here, so each function is one loop that only calls memcpy. */
 #include "lib/iov.h"
 
-#include <string.h>
-
-struct iov_cursor iov_cursor(const struct iovec *iov, uint32_t n)
-{
-	return (struct iov_cursor){ .iov = iov, .n = n };
-}
-
 static uint64_t sum(const struct iovec *iov, uint32_t n, uint64_t less)
 {
 	uint64_t total = 0;
@@ -35,17 +28,7 @@ static inline size_t present(const struct iov_cursor *c, size_t want)
 	return room < want ? room : want;
 }
 
-static inline void advance(struct iov_cursor *c, size_t len)
-{
-	c->skip += len;
-	if (c->skip == c->iov->iov_len) {
-		c->iov++;
-		c->n--;
-		c->skip = 0;
-	}
-}
-
-size_t iov_read(struct iov_cursor *c, void *to, size_t len)
+size_t iov_read_parts(struct iov_cursor *c, void *to, size_t len)
 {
 	size_t done = 0;
 	while (done < len && c->n > 0) {
@@ -53,12 +36,12 @@ size_t iov_read(struct iov_cursor *c, void *to, size_t len)
 		if (part > 0)
 			memcpy((char *)to + done, (const char *)c->iov->iov_base + c->skip, part);
 		done += part;
-		advance(c, part);
+		iov_advance(c, part);
 	}
 	return done;
 }
 
-size_t iov_write(struct iov_cursor *c, const void *from, size_t len)
+size_t iov_write_parts(struct iov_cursor *c, const void *from, size_t len)
 {
 	size_t done = 0;
 	while (done < len && c->n > 0) {
@@ -66,7 +49,7 @@ size_t iov_write(struct iov_cursor *c, const void *from, size_t len)
 		if (part > 0)
 			memcpy((char *)c->iov->iov_base + c->skip, (const char *)from + done, part);
 		done += part;
-		advance(c, part);
+		iov_advance(c, part);
 	}
 	return done;
 }
@@ -77,7 +60,7 @@ size_t iov_skip(struct iov_cursor *c, size_t len)
 	while (done < len && c->n > 0) {
 		size_t part = present(c, len - done);
 		done += part;
-		advance(c, part);
+		iov_advance(c, part);
 	}
 	return done;
 }
@@ -93,7 +76,7 @@ uint32_t iov_slice(const struct iov_cursor *c, uint64_t len, struct iovec *to, u
 		if (part > 0)
 			to[used++] = (struct iovec){ .iov_base = (char *)at.iov->iov_base + at.skip, .iov_len = part };
 		done += part;
-		advance(&at, part);
+		iov_advance(&at, part);
 	}
 	*bytes = done;
 	return used;

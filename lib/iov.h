@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/uio.h>
 
 /* A read or write position in a list that the cursor does not change. */
@@ -14,15 +15,55 @@ struct iov_cursor {
 	size_t skip;             /* bytes of the present element already used */
 };
 
-struct iov_cursor iov_cursor(const struct iovec *iov, uint32_t n);
+static inline struct iov_cursor iov_cursor(const struct iovec *iov, uint32_t n)
+{
+	return (struct iov_cursor){ .iov = iov, .n = n };
+}
+
 /* Bytes in a list; UINT64_MAX if the sum overflows. */
 uint64_t iov_length(const struct iovec *iov, uint32_t n);
 /* Bytes left behind the cursor. */
 uint64_t iov_left(const struct iov_cursor *c);
-/* Each returns the bytes moved, less than len only where the list ends. */
-size_t iov_read(struct iov_cursor *c, void *to, size_t len);
-size_t iov_write(struct iov_cursor *c, const void *from, size_t len);
+/* Each returns the bytes moved, less than len only where the list ends. _parts: what the others do beyond one element. */
+size_t iov_read_parts(struct iov_cursor *c, void *to, size_t len);
+size_t iov_write_parts(struct iov_cursor *c, const void *from, size_t len);
 size_t iov_skip(struct iov_cursor *c, size_t len);
+
+/* The present element has all len bytes: so it is for most headers and structs. */
+static inline int iov_within(const struct iov_cursor *c, size_t len)
+{
+	return c->n > 0 && len > 0 && len <= c->iov->iov_len - c->skip;
+}
+
+/* Moves on by len bytes of the present element. */
+static inline void iov_advance(struct iov_cursor *c, size_t len)
+{
+	c->skip += len;
+	if (c->skip == c->iov->iov_len) {
+		c->iov++;
+		c->n--;
+		c->skip = 0;
+	}
+}
+
+static inline size_t iov_read(struct iov_cursor *c, void *to, size_t len)
+{
+	if (!iov_within(c, len))
+		return iov_read_parts(c, to, len);
+	memcpy(to, (const char *)c->iov->iov_base + c->skip, len);
+	iov_advance(c, len);
+	return len;
+}
+
+static inline size_t iov_write(struct iov_cursor *c, const void *from, size_t len)
+{
+	if (!iov_within(c, len))
+		return iov_write_parts(c, from, len);
+	memcpy((char *)c->iov->iov_base + c->skip, from, len);
+	iov_advance(c, len);
+	return len;
+}
+
 /*
  * Fills to[] (room for max) with at most len bytes from the cursor on, without moving it. Returns the elements used,
  * *bytes what they hold: less than len where the list ends or max is reached.
