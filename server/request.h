@@ -3,6 +3,7 @@
 #ifndef GRAFT_SERVER_REQUEST_H
 #define GRAFT_SERVER_REQUEST_H
 
+#include "lib/iov.h"
 #include "server/arena.h"
 #include "server/async.h"
 #include "server/fuse/opcodes.h"
@@ -45,10 +46,13 @@ struct request {
 	uint64_t alloc_left;          /* bytes plugins may still take */
 	struct fuse_in_header header;
 	struct stack_call call;
+	struct iov_cursor rest; /* what the client sent behind the header */
 	_Alignas(16) struct request_head head;
 	struct graft_req req;
 	_Alignas(8) unsigned char in[OP_IN_MAX];
-	_Alignas(8) unsigned char out[OP_OUT_MAX];
+	/* The reply's front, written in one piece. */
+	_Alignas(8) struct fuse_out_header out_header;
+	unsigned char out[OP_OUT_MAX];
 	struct stack_frame frames[STACK_FRAMES];
 	struct async_state async;
 	/* of the server's own request */
@@ -61,6 +65,10 @@ _Static_assert(offsetof(struct request, req) == offsetof(struct request, head) +
 	       "the head stands right before the request");
 
 static inline struct request_head *request_head(struct graft_req *req)
+_Static_assert(offsetof(struct request, out) == offsetof(struct request, out_header) + sizeof(struct fuse_out_header),
+	       "the out struct follows its header, as on the wire");
+_Static_assert(offsetof(struct request, out) % 8 == 0, "aligned for every out struct");
+
 {
 	return (struct request_head *)req - 1;
 }

@@ -39,10 +39,10 @@ static void start_req(struct request *r)
 int decode_header(struct request *r)
 {
 	struct transport_request *t = r->transport;
-	struct iov_cursor c = iov_cursor(t->in, t->nin);
 
 	r->op = NULL;
-	if (iov_read(&c, &r->header, HEADER_LEN) < HEADER_LEN) {
+	r->rest = iov_cursor(t->in, t->nin);
+	if (iov_read(&r->rest, &r->header, HEADER_LEN) < HEADER_LEN) {
 		r->header = (struct fuse_in_header){ 0 };
 		return -EINVAL;
 	}
@@ -309,14 +309,12 @@ static int make_out(struct request *r)
 
 int decode_body(struct request *r, const struct graft_session *s)
 {
-	struct transport_request *t = r->transport;
 	const struct op_info *op = r->op;
-	struct input from = { iov_cursor(t->in, t->nin), r->header.len - HEADER_LEN };
+	struct input from = { r->rest, r->header.len - HEADER_LEN };
 	int res;
 
 	start_req(r);
 	r->req.session = s;
-	iov_skip(&from.c, HEADER_LEN);
 	res = op->in_size ? read_in(r, s, &from) : 0;
 	if (res)
 		return res;

@@ -99,21 +99,22 @@ static int settle(struct request *r, int res)
 uint64_t reply_write(struct request *r, int res)
 {
 	struct transport_request *t = r->transport;
-	struct fuse_out_header h = { .len = sizeof(h), .unique = r->header.unique };
+	struct fuse_out_header *h = &r->out_header;
 
 	if (!res && r->req.done > r->req.dst_len)
 		res = -EIO;
 	res = settle(r, res);
-	if ((r->op && r->op->flags & OP_NO_REPLY) || t->out_len < sizeof(h))
+	if ((r->op && r->op->flags & OP_NO_REPLY) || t->out_len < sizeof(*h))
 		return 0;
-	h.error = visible(r, res);
-	if (!h.error)
-		h.len += r->out_size + (uint32_t)r->req.done;
+	*h = (struct fuse_out_header){ .len = sizeof(*h), .unique = r->header.unique, .error = visible(r, res) };
+	size_t front = sizeof(*h);
+	if (!h->error) {
+		front += r->out_size;
+		h->len = (uint32_t)(front + r->req.done);
+	}
 	struct iov_cursor c = iov_cursor(t->out, t->nout);
-	iov_write(&c, &h, sizeof(h));
-	if (!h.error && r->out_size)
-		iov_write(&c, r->out, r->out_size);
-	return h.len;
+	iov_write(&c, (const unsigned char *)r + offsetof(struct request, out_header), front);
+	return h->len;
 }
 
 /* The cursor for what comes behind req->done; a plugin may have moved done itself, a layer exchanged dst. */
