@@ -19,5 +19,9 @@ set_tests_properties(unit/router-sessions PROPERTIES LABELS full TIMEOUT 1800 CO
 graft_add_unit_test(server-memory LIBS server-rig SOURCES test_memory.c)
 target_link_options(test-server-memory PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 	-Wl,--wrap=aligned_alloc -Wl,--wrap=strdup)
+# A whole server with a real backend.
+graft_add_unit_test(server-hot-path LIBS server-rig passthrough-objects graft_lib SOURCES test_hot_path.c)
+target_link_options(test-server-hot-path PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+	-Wl,--wrap=aligned_alloc -Wl,--wrap=mmap)
 graft_add_unit_test(server-op-stats LIBS graft_server SOURCES test_op_stats.c)
 target_link_options(test-server-op-stats PRIVATE -Wl,--wrap=mmap)
