@@ -37,6 +37,7 @@ struct request {
 	uint64_t root_fh;
 	uint32_t shard; /* of its queue, for counts */
 	uint64_t began; /* ns, CLOCK_MONOTONIC */
+	uint64_t *queue_ended; /* its queue's, by the queue's thread: when the request before ended, 0: not known; NULL */
 	struct transport_request *transport; /* NULL: the server's own request, see fuse/internal.h */
 	struct fuse_conn *conn;
 	struct request *next, *prev;  /* in conn's list, protected by conn's lock */
@@ -45,8 +46,8 @@ struct request {
 	uint32_t out_size;            /* bytes of the out struct in the reply */
 	uint64_t alloc_left;          /* bytes plugins may still take */
 	struct fuse_in_header header;
-	struct stack_call call;
 	struct iov_cursor rest; /* what the client sent behind the header */
+	struct stack_call call;
 	_Alignas(16) struct request_head head;
 	struct graft_req req;
 	_Alignas(8) unsigned char in[OP_IN_MAX];
@@ -64,11 +65,11 @@ struct request {
 _Static_assert(offsetof(struct request, req) == offsetof(struct request, head) + sizeof(struct request_head),
 	       "the head stands right before the request");
 
-static inline struct request_head *request_head(struct graft_req *req)
 _Static_assert(offsetof(struct request, out) == offsetof(struct request, out_header) + sizeof(struct fuse_out_header),
 	       "the out struct follows its header, as on the wire");
 _Static_assert(offsetof(struct request, out) % 8 == 0, "aligned for every out struct");
 
+static inline struct request_head *request_head(struct graft_req *req)
 {
 	return (struct request_head *)req - 1;
 }

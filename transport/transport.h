@@ -27,6 +27,7 @@ struct transport_request {
 	const struct iovec *out; /* writable: room for the reply */
 	uint32_t nin, nout;      /* at most TRANSPORT_MAX_IOV each */
 	uint64_t in_len, out_len;
+	bool follows;  /* taken right after the queue's request before it was served: no need to ask for the time again */
 	uint64_t used; /* bytes written to out: set by serve before it returns false */
 	void *priv;    /* request_size bytes of the client's, 64-byte aligned, not zeroed between requests */
 };

@@ -153,7 +153,7 @@ static void report_broken(struct vhost_user_queue *q)
 }
 
 /* Serves one chain. False: there was none. */
-static bool serve_one(struct vhost_user_queue *q)
+static bool serve_one(struct vhost_user_queue *q, bool follows)
 {
 	struct queue_request *req = request_pool_take(&q->pool);
 	enum vring_result result;
@@ -164,6 +164,7 @@ static bool serve_one(struct vhost_user_queue *q)
 	result = vring_pop(&q->ring, req->iov, &req->chain);
 	if (result == VRING_CHAIN) {
 		fill(req);
+		req->base.follows = follows;
 		/* Once it went ASYNC, the request may already be on its way back. */
 		if (!q->client->serve(q->env.conn, &req->base))
 			finish(q, req, req->base.used);
@@ -188,7 +189,7 @@ static bool serve_ring(struct vhost_user_queue *q)
 {
 	uint32_t n = 0;
 
-	while (n < VHOST_USER_QUEUE_BATCH && may_pop(q) && serve_one(q))
+	while (n < VHOST_USER_QUEUE_BATCH && may_pop(q) && serve_one(q, n > 0))
 		n++;
 	return n > 0;
 }

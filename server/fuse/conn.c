@@ -11,6 +11,8 @@ struct conn_queue {
 	struct conn_queue *next;
 	const struct transport_queue *queue;
 	uint32_t shard;
+	/* Of the queue's thread alone, so in a cache line of its own. */
+	_Alignas(64) uint64_t ended; /* request.queue_ended */
 };
 
 static void reap_run(struct work *w);
@@ -58,10 +60,11 @@ static struct conn_queue *find_queue(struct fuse_conn *c, const struct transport
 		q = q->next;
 	if (q)
 		return q;
-	q = calloc(1, sizeof(*q));
+	q = aligned_alloc(64, sizeof(*q));
 	if (!q)
 		return NULL;
 	q->queue = queue;
+	q->ended = 0;
 	q->shard = atomic_fetch_add_explicit(&c->server->queues, 1, memory_order_relaxed);
 	q->next = c->queues;
 	c->queues = q;
@@ -73,9 +76,10 @@ void conn_attach(struct fuse_conn *c, struct request *r)
 	if (r->conn)
 		conn_detach(r);
 	LOCK_SCOPE(&c->lock);
-	const struct conn_queue *q = find_queue(c, r->transport->queue);
+	struct conn_queue *q = find_queue(c, r->transport->queue);
 	r->conn = c;
 	r->shard = q ? q->shard : 0;
+	r->queue_ended = q && r->transport->queue ? &q->ended : NULL;
 	r->prev = NULL;
 	r->next = c->requests;
 	if (r->next)

@@ -67,15 +67,16 @@ static uint64_t moved(const struct request *r, uint64_t used)
 	return used > sizeof(struct fuse_out_header) ? used - sizeof(struct fuse_out_header) : 0;
 }
 
-/* Writes the reply and lets go of all but the transport's request itself. */
-static uint64_t answer(struct request *r, int res)
+/* Writes the reply and lets go of all but the transport's request itself. *ended: when. */
+static uint64_t answer(struct request *r, int res, uint64_t *ended)
 {
 	struct session_mount *sm = r->sm;
 	struct op_stats *stats = sm ? sm->mount->stats : r->conn->server->stats;
 
 	res = result_of(r, res);
 	uint64_t used = reply_write(r, res);
-	op_stats_count(stats, r->shard, counter_index(r), res != 0, clock_ns(CLOCK_MONOTONIC) - r->began);
+	*ended = clock_ns(CLOCK_MONOTONIC);
+	op_stats_count(stats, r->shard, counter_index(r), res != 0, *ended - r->began);
 	if (!res && r->op->flags & OP_OFFSET)
 		op_stats_count_bytes(stats, r->shard, r->header.opcode, moved(r, used));
 	if (log_level() >= GRAFT_LOG_TRACE)
@@ -115,13 +116,14 @@ void async_finished(struct async_state *a, int res)
 {
 	struct request *r = (struct request *)((char *)a - offsetof(struct request, async));
 	struct transport_request *t = r->transport;
+	uint64_t ended;
 
 	if (!t) {
 		r->result = res;
 		sem_post(&r->answered);
 		return;
 	}
-	transport_complete(t, answer(r, res));
+	transport_complete(t, answer(r, res, &ended));
 }
 
 /* An OPEN that is not needed: the client goes on with handle 0 and never asks again. Nor is there anything to flush then. */
@@ -156,12 +158,20 @@ static int handle(struct request *r)
 	return router_start(r, v);
 }
 
+/* The end of the request before is this one's beginning, where the queue had no rest in between. */
+static uint64_t begin(const struct request *r)
+{
+	uint64_t ended = r->transport->follows && r->queue_ended ? *r->queue_ended : 0;
+
+	return ended ? ended : clock_ns(CLOCK_MONOTONIC);
+}
+
 static void start(struct fuse_conn *c, struct request *r, struct transport_request *t)
 {
 	r->transport = t;
 	if (r->conn != c)
 		conn_attach(c, r);
-	r->began = clock_ns(CLOCK_MONOTONIC);
+	r->began = begin(r);
 	r->sm = NULL;
 	r->roots = NULL;
 	r->entered = r->keep_view = r->switch_off = false;
@@ -184,14 +194,16 @@ static bool serve(void *conn, struct transport_request *t)
 	async_start(&r->async, &r->conn->async, r->header.unique);
 	if (!res)
 		res = handle(r);
+	uint64_t nowhere, *ended = r->queue_ended ? r->queue_ended : &nowhere;
 	if (r->async.pinned) {
+		*ended = 0;
 		async_exit(&r->async, res);
 		return true;
 	}
 	/* GRAFT_ASYNC without defer, io or cancel before: nobody could complete it. */
 	if (res == GRAFT_ASYNC)
 		res = -EIO;
-	t->used = answer(r, res);
+	t->used = answer(r, res, ended);
 	return false;
 }
 
