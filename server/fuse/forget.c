@@ -20,28 +20,35 @@ void forget_check(const struct session_mount *sm)
 		mount_table_sweep(&sm->session->conn->server->mounts);
 }
 
-/*
- * Counts it. The mount that has to be told: NULL for nodes of the router's own and of umounted mounts, and for a mount's root, whose
- * look-ups the router makes.
- */
-static struct session_mount *count(const struct request *r, const struct view *v, uint64_t nodeid, uint64_t n)
+/* The mount the node is counted in; NULL for the router's own nodes. */
+static struct session_mount *holder(const struct view *v, uint64_t nodeid)
 {
-	uint64_t slot = nodeid >> GRAFT_NODE_BITS, node = nodeid & MOUNT_NODE_MASK;
-	struct session_mount *sm = slot < v->nslots ? v->slots[slot].sm : NULL;
+	uint64_t slot = nodeid >> GRAFT_NODE_BITS;
 
-	if (!sm || !node)
-		return NULL;
+	return slot < v->nslots && nodeid & MOUNT_NODE_MASK ? v->slots[slot].sm : NULL;
+}
+
+/* Whether the holder has to be told as well: not what was umounted, nor of its root, whose look-ups the router makes. */
+static bool tells(const struct view *v, uint64_t nodeid)
+{
+	return v->slots[nodeid >> GRAFT_NODE_BITS].live && (nodeid & MOUNT_NODE_MASK) != GRAFT_ROOT_NODE;
+}
+
+static void count(const struct request *r, struct session_mount *sm, uint64_t n)
+{
+	if (!sm)
+		return;
 	session_mount_take(sm, r->shard, SESSION_NODES, n);
 	forget_check(sm);
-	return v->slots[slot].live && node != GRAFT_ROOT_NODE ? sm : NULL;
 }
 
 int forget_one(struct request *r, const struct view *v)
 {
 	const struct fuse_forget_in *in = (const void *)r->in;
-	struct session_mount *sm = count(r, v, r->header.nodeid, in->nlookup);
+	struct session_mount *sm = holder(v, r->header.nodeid);
 
-	return sm ? router_go(r, sm, r->header.nodeid & MOUNT_NODE_MASK) : 0;
+	count(r, sm, in->nlookup);
+	return sm && tells(v, r->header.nodeid) ? router_go(r, sm, r->header.nodeid & MOUNT_NODE_MASK) : 0;
 }
 
 static void swap(struct fuse_forget_one *a, struct fuse_forget_one *b)
@@ -78,7 +85,9 @@ static void take_part(struct batch *b, const struct session_mount *sm)
 		if (!e->nodeid || e->nodeid >> GRAFT_NODE_BITS != sm->slot)
 			continue;
 		e->nodeid &= MOUNT_NODE_MASK;
-		swap(e, &b->entries[n++]);
+		if (e != &b->entries[n])
+			swap(e, &b->entries[n]);
+		n++;
 	}
 	((struct fuse_batch_forget_in *)(void *)b->r->in)->count = n;
 	req->data = b->entries;
@@ -109,6 +118,28 @@ static int up_batch(struct graft_inst *inst, struct graft_req *req, int res, voi
 	return run_parts(cookie);
 }
 
+/* Neighbours of one mount are counted as one. What no mount needs to hear becomes 0. */
+static void count_batch(const struct batch *b)
+{
+	struct session_mount *sm = NULL;
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < b->count; i++) {
+		struct fuse_forget_one *e = &b->entries[i];
+		struct session_mount *own = holder(b->view, e->nodeid);
+
+		if (own != sm) {
+			count(b->r, sm, n);
+			sm = own;
+			n = 0;
+		}
+		n += e->nlookup;
+		if (!own || !tells(b->view, e->nodeid))
+			e->nodeid = 0;
+	}
+	count(b->r, sm, n);
+}
+
 int forget_batch(struct request *r, const struct view *v)
 {
 	struct batch *b = arena_alloc(&r->arena, sizeof(*b));
@@ -121,9 +152,6 @@ int forget_batch(struct request *r, const struct view *v)
 			     .entries = (void *)(uintptr_t)r->req.data,
 			     .count = r->req.data_len / (uint32_t)sizeof(*b->entries) };
 	r->keep_view = true;
-	for (uint32_t i = 0; i < b->count; i++) {
-		if (!count(r, v, b->entries[i].nodeid, b->entries[i].nlookup))
-			b->entries[i].nodeid = 0;
-	}
+	count_batch(b);
 	return run_parts(b);
 }
