@@ -56,12 +56,14 @@ static uint32_t bucket_of(uint64_t ns)
 
 void op_stats_count(struct op_stats *s, uint32_t shard, uint32_t opcode, bool error, uint64_t ns)
 {
-	struct op_cell *c = &s->shards[shard % OP_STATS_SHARDS].cells[opcode < GRAFT_OP_COUNT ? opcode : 0];
+	if (shard >= OP_STATS_SHARDS)
+		shard = SHARD_SHARED;
+	struct op_cell *c = &s->shards[shard].cells[opcode < GRAFT_OP_COUNT ? opcode : 0];
 
-	atomic_fetch_add_explicit(&c->buckets[bucket_of(ns)], 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&c->total_ns, ns, memory_order_relaxed);
+	shard_add(&c->buckets[bucket_of(ns)], shard, 1, memory_order_relaxed);
+	shard_add(&c->total_ns, shard, ns, memory_order_relaxed);
 	if (error)
-		atomic_fetch_add_explicit(&c->errors, 1, memory_order_relaxed);
+		shard_add(&c->errors, shard, 1, memory_order_relaxed);
 }
 
 void op_stats_count_bytes(struct op_stats *s, uint32_t shard, uint32_t opcode, uint64_t bytes)
@@ -100,13 +102,14 @@ static void add(_Atomic uint64_t *to, const _Atomic uint64_t *from)
 
 	/* Zeros would only bring pages into memory. */
 	if (n)
-		atomic_fetch_add_explicit(to, n, memory_order_relaxed);
+		shard_add(to, SHARD_SHARED, n, memory_order_relaxed);
 }
 
 void op_stats_merge(struct op_stats *to, const struct op_stats *from)
 {
 	for (uint32_t i = 0; i < OP_STATS_SHARDS * GRAFT_OP_COUNT; i++) {
-		struct op_cell *t = &to->shards[i / GRAFT_OP_COUNT].cells[i % GRAFT_OP_COUNT];
+		/* The other shards have owners, who add without locking. */
+		struct op_cell *t = &to->shards[SHARD_SHARED].cells[i % GRAFT_OP_COUNT];
 		const struct op_cell *f = &from->shards[i / GRAFT_OP_COUNT].cells[i % GRAFT_OP_COUNT];
 
 		add(&t->total_ns, &f->total_ns);

@@ -3,15 +3,14 @@
 #ifndef GRAFT_SERVER_OP_STATS_H
 #define GRAFT_SERVER_OP_STATS_H
 
+#include "server/shard.h"
+
 #include <graftfs/fuse.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/*
- * Written by many queues without a shared cache line: each writer adds to one of OP_STATS_SHARDS blocks, by its shard number.
- * Relaxed atomic additions; readers sum up.
- */
-#define OP_STATS_SHARDS 4
+/* Written by many queues without a shared cache line: a block of counters for each shard (shard.h); readers sum up. */
+#define OP_STATS_SHARDS SHARD_COUNT
 #define OP_STATS_BUCKETS 12 /* upper bounds 1, 4, 16 us ... 1 s (4^i us, i = 0..10), and everything above */
 
 struct op_stats;
@@ -20,7 +19,7 @@ struct op_stats;
 struct op_stats *op_stats_new(void);
 void op_stats_free(struct op_stats *s);
 
-/* Any thread; opcode below GRAFT_OP_COUNT (0: unknown ones). */
+/* The shard's thread, any for SHARD_SHARED; opcode below GRAFT_OP_COUNT (0: unknown ones). */
 void op_stats_count(struct op_stats *s, uint32_t shard, uint32_t opcode, bool error, uint64_t ns);
 
 /* Any thread: file data that a request moved, if it was any. */
@@ -34,7 +33,7 @@ struct op_sum {
 };
 void op_stats_read(const struct op_stats *s, uint32_t opcode, struct op_sum *sum);
 void op_sum_add(struct op_sum *to, const struct op_sum *from);
-/* Adds what was counted in from; nobody counts in it any more. */
+/* Adds what was counted in from; nobody counts in it any more, others may in the one it goes to. */
 void op_stats_merge(struct op_stats *to, const struct op_stats *from);
 /* Upper bound of a bucket in nanoseconds; UINT64_MAX for the last. */
 uint64_t op_stats_bound(uint32_t bucket);

@@ -28,6 +28,7 @@ void request_pin(struct request *r)
 	if (r->transport)
 		transport_request_pin(r->transport);
 	async_pin(&r->async);
+	r->shard = SHARD_SHARED;
 	if (r->sm && !r->keep_view && r->transport) {
 		session_mount_enter(r->sm);
 		r->entered = true;

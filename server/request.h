@@ -35,7 +35,8 @@ struct request {
 	bool keep_view;           /* it needs the view until it ends */
 	struct root_handles *roots; /* OPENDIR of node 1: where root_fh was taken for it; else NULL */
 	uint64_t root_fh;
-	uint32_t shard; /* of its queue, for counts */
+	uint32_t queue_shard; /* its queue's; constant while it has a conn */
+	uint32_t shard;       /* where it is counted now: SHARD_SHARED once it is pinned */
 	uint64_t began; /* ns, CLOCK_MONOTONIC */
 	uint64_t *queue_ended; /* its queue's, by the queue's thread: when the request before ended, 0: not known; NULL */
 	struct transport_request *transport; /* NULL: the server's own request, see fuse/internal.h */

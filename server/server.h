@@ -22,7 +22,7 @@ struct server {
 	struct mount_table mounts;
 	struct plugin_registry *registry; /* for mounts at run time; borrowed, may be NULL in tests */
 	_Atomic uint32_t instances; /* plugin instances alive */
-	_Atomic uint32_t queues;    /* that ever counted: gives each its shard */
+	_Atomic uint32_t shards;    /* taken by queues, see shard.h */
 	_Atomic uint64_t sessions;  /* number of the last session */
 	uint32_t fd_budget;         /* descriptors that plugins may share */
 	bool fixed;                 /* mounts neither come nor go; set before server_start */

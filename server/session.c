@@ -144,9 +144,9 @@ uint64_t session_mount_held(const struct session_mount *sm, enum session_held wh
 {
 	uint64_t given = 0, gone = 0;
 
-	for (uint32_t i = 0; i < SESSION_SHARDS; i++)
+	for (uint32_t i = 0; i < SHARD_COUNT; i++)
 		gone += atomic_load_explicit(&sm->shards[i].gone[what], memory_order_acquire);
-	for (uint32_t i = 0; i < SESSION_SHARDS; i++)
+	for (uint32_t i = 0; i < SHARD_COUNT; i++)
 		given += atomic_load_explicit(&sm->shards[i].given[what], memory_order_relaxed);
 	return given > gone ? given - gone : 0;
 }

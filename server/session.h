@@ -5,18 +5,17 @@
 
 #include "server/mount.h"
 #include "server/root_handles.h"
+#include "server/shard.h"
 
 #include <graftfs/plugin.h>
 
 struct fuse_conn;
 struct session;
 
-#define SESSION_SHARDS 4
-
 enum session_held { SESSION_NODES /* look-ups */, SESSION_HANDLES, SESSION_HELD_COUNT };
 
 /*
- * Counts of what the client holds, by enum session_held; each queue writes one of them. What was given and what was let go of stand
+ * Counts of what the client holds, by enum session_held; one for each shard (shard.h). What was given and what was let go of stand
  * apart: whoever reads the latter first never sees less held than is. A hostile client can make more let go of than given.
  */
 struct session_shard {
@@ -39,7 +38,7 @@ struct session_mount {
 	_Atomic bool fading; /* umounted or replaced: tell the mount table when the client let go of the last */
 	struct work close;
 	struct session_mount *next, *prev; /* of the mount, protected by the mount table's lock */
-	struct session_shard shards[SESSION_SHARDS];
+	struct session_shard shards[SHARD_COUNT];
 	void *states[]; /* by member */
 };
 
@@ -91,12 +90,12 @@ bool session_mount_let_go(const struct session_mount *sm);
 /* Whoever sees what was let go of sees what was given before: release and acquire. */
 static inline void session_mount_give(struct session_mount *sm, uint32_t shard, enum session_held what)
 {
-	atomic_fetch_add_explicit(&sm->shards[shard % SESSION_SHARDS].given[what], 1, memory_order_relaxed);
+	shard_add(&sm->shards[shard].given[what], shard, 1, memory_order_relaxed);
 }
 
 static inline void session_mount_take(struct session_mount *sm, uint32_t shard, enum session_held what, uint64_t n)
 {
-	atomic_fetch_add_explicit(&sm->shards[shard % SESSION_SHARDS].gone[what], n, memory_order_release);
+	shard_add(&sm->shards[shard].gone[what], shard, n, memory_order_release);
 }
 
 #endif

@@ -43,6 +43,7 @@ void conn_free(struct fuse_conn *c)
 		struct conn_queue *q = c->queues;
 
 		c->queues = q->next;
+		shard_release(&c->server->shards, q->shard);
 		free(q);
 	}
 	async_list_fini(&c->async);
@@ -65,7 +66,7 @@ static struct conn_queue *find_queue(struct fuse_conn *c, const struct transport
 		return NULL;
 	q->queue = queue;
 	q->ended = 0;
-	q->shard = atomic_fetch_add_explicit(&c->server->queues, 1, memory_order_relaxed);
+	q->shard = queue ? shard_claim(&c->server->shards) : SHARD_SHARED;
 	q->next = c->queues;
 	c->queues = q;
 	return q;
@@ -78,7 +79,7 @@ void conn_attach(struct fuse_conn *c, struct request *r)
 	LOCK_SCOPE(&c->lock);
 	struct conn_queue *q = find_queue(c, r->transport->queue);
 	r->conn = c;
-	r->shard = q ? q->shard : 0;
+	r->queue_shard = q ? q->shard : SHARD_SHARED;
 	r->queue_ended = q && r->transport->queue ? &q->ended : NULL;
 	r->prev = NULL;
 	r->next = c->requests;

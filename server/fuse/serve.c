@@ -171,6 +171,7 @@ static void start(struct fuse_conn *c, struct request *r, struct transport_reque
 	r->transport = t;
 	if (r->conn != c)
 		conn_attach(c, r);
+	r->shard = r->queue_shard;
 	r->began = begin(r);
 	r->sm = NULL;
 	r->roots = NULL;

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#define THREADS 8
+#define THREADS (SHARD_COUNT + 2) /* one for each shard, and three for the shared one */
 #define ROUNDS 20000
 
 void *__real_mmap(void *at, size_t len, int prot, int flags, int fd, off_t off);
@@ -108,6 +108,31 @@ static void test_sums(void **state)
 	assert_int_equal(sum.count, 0);
 	op_stats_free(s);
 	op_stats_free(NULL);
+}
+
+/* Each shard but the shared one has one owner at a time. */
+static void test_claims(void **state)
+{
+	_Atomic uint32_t taken = 0;
+	_Atomic uint64_t counter = 0;
+	uint32_t seen = 0;
+
+	(void)state;
+	for (uint32_t i = 1; i < SHARD_COUNT; i++) {
+		uint32_t shard = shard_claim(&taken);
+
+		assert_in_range(shard, 1, SHARD_COUNT - 1);
+		assert_false(seen & 1u << shard);
+		seen |= 1u << shard;
+	}
+	assert_int_equal(shard_claim(&taken), SHARD_SHARED);
+	shard_release(&taken, SHARD_SHARED);
+	assert_int_equal(shard_claim(&taken), SHARD_SHARED);
+	shard_release(&taken, 3);
+	assert_int_equal(shard_claim(&taken), 3);
+	shard_add(&counter, SHARD_SHARED, 2, memory_order_release);
+	shard_add(&counter, 3, 3, memory_order_release);
+	assert_int_equal(counter, 5);
 }
 
 static void test_merge(void **state)
@@ -220,7 +245,7 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bounds), cmocka_unit_test(test_buckets), cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_bounds), cmocka_unit_test(test_buckets), cmocka_unit_test(test_sums), cmocka_unit_test(test_claims),
 		cmocka_unit_test(test_merge),  cmocka_unit_test(test_threads), cmocka_unit_test(test_memory),
 	};
 
