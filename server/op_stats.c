@@ -68,9 +68,9 @@ void op_stats_count(struct op_stats *s, uint32_t shard, uint32_t opcode, bool er
 
 void op_stats_count_bytes(struct op_stats *s, uint32_t shard, uint32_t opcode, uint64_t bytes)
 {
-	struct op_cell *c = &s->shards[shard % OP_STATS_SHARDS].cells[opcode < GRAFT_OP_COUNT ? opcode : 0];
-
-	atomic_fetch_add_explicit(&c->bytes, bytes, memory_order_relaxed);
+	if (shard < SHARD_COUNT)
+		shard_add(&s->shards[shard].cells[opcode < GRAFT_OP_COUNT ? opcode : 0].bytes, shard, bytes,
+			  memory_order_relaxed);
 }
 
 void op_stats_read(const struct op_stats *s, uint32_t opcode, struct op_sum *sum)
