@@ -69,6 +69,8 @@ void ring_kick(struct ring *r);
 int ring_take(struct ring *r, struct ring_used *used);
 /* Sleeps until there is one: 0, -ETIMEDOUT, or -EIO when the device signals the err descriptor. */
 int ring_wait(struct ring *r, int timeout_ms);
+/* The same without sleeping, as a guest that polls: it never asks for an interrupt. */
+int ring_poll(struct ring *r, int timeout_ms);
 /* Asks the device for interrupts or for none. With EVENT_IDX only packed rings can be silenced. */
 void ring_interrupts(struct ring *r, bool on);
 /* True if the err descriptor was signalled within timeout_ms (takes the signal). */
