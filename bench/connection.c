@@ -2,6 +2,8 @@
 /* The connection of the load generator, and the files in the share that its workloads use. */
 #include "bench/bench.h"
 
+#include "bench/profiles.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_config.h>
@@ -60,7 +62,8 @@ static int make_queues(struct bench *b, unsigned max_depth)
 		q->ring = &b->fe->ring[1 + i];
 		q->unique = (uint64_t)(1 + i) << 48 | 1ULL << 40; /* apart from the synchronous client's */
 		q->slot = calloc(max_depth, sizeof(*q->slot));
-		if (!q->slot)
+		q->lookups = calloc(b->want_files, sizeof(*q->lookups));
+		if (!q->slot || !q->lookups)
 			return -ENOMEM;
 		for (unsigned k = 0; k < max_depth; k++) {
 			int res = place_slot(&q->slot[k], q, k);
@@ -90,36 +93,44 @@ static int start_session(struct bench *b)
 	return res;
 }
 
-int bench_open(struct bench *b, const char *socket, unsigned queues, unsigned max_depth, bool packed)
+int bench_open(struct bench *b, const struct bench_config *wish)
 {
-	uint64_t slots = (uint64_t)queues * max_depth * (BENCH_DATA_MAX + BENCH_PAGE);
-	uint64_t tables = (queues + 1ULL) * RING_SIZE * 16 * RING_MAX_CHAIN;
+	const unsigned depth = wish->max_depth < BENCH_RESET_DEPTH ? BENCH_RESET_DEPTH : wish->max_depth;
+	uint64_t slots = (uint64_t)wish->queues * depth * (BENCH_DATA_MAX + BENCH_PAGE);
+	uint64_t tables = (wish->queues + 1ULL) * RING_SIZE * 16 * RING_MAX_CHAIN;
 	struct ram_spec layout = {.gpa = 4ULL << 30, .size = slots + tables + (16u << 20)};
 	struct frontend_config config = {
-		.socket = socket,
+		.socket = wish->socket,
 		.features = 1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_RING_F_INDIRECT_DESC,
 		.protocol = VU_PROTOCOL_MQ | VU_PROTOCOL_REPLY_ACK,
-		.queues = queues,
+		.queues = wish->queues,
 		.ring_size = RING_SIZE,
 		.layout = &layout,
 		.nlayout = 1,
 	};
 
 	memset(b, 0, sizeof(*b));
-	b->nqueues = queues;
-	if (packed)
+	b->nqueues = wish->queues;
+	b->max_depth = depth;
+	b->poll = wish->poll;
+	b->want_files = wish->files;
+	b->tree_files = wish->tree_files;
+	b->file = calloc(wish->files, sizeof(*b->file));
+	if (!b->file)
+		return -ENOMEM;
+	if (wish->packed)
 		config.features |= 1ULL << VIRTIO_F_RING_PACKED;
 	int res = frontend_open(&b->fe, &config);
-	if (res == 0 && packed && b->fe->ring[1].kind != RING_PACKED)
+	if (res == 0 && wish->packed && b->fe->ring[1].kind != RING_PACKED)
 		res = -EOPNOTSUPP;
 	if (res == 0)
-		res = make_queues(b, max_depth);
+		res = make_queues(b, depth);
 	return res < 0 ? res : start_session(b);
 }
 
 static void file_name(char name[16], unsigned i)
 {
-	snprintf(name, 16, "file-%04u", i);
+	snprintf(name, 16, "file-%06u", i % BENCH_MAX_FILES);
 }
 
 int bench_make_files(struct bench *b)
@@ -128,7 +139,7 @@ int bench_make_files(struct bench *b)
 	char name[16];
 	uint64_t fh;
 
-	for (; b->nfiles < BENCH_FILES; b->nfiles++) {
+	for (; b->nfiles < b->want_files; b->nfiles++) {
 		file_name(name, b->nfiles);
 		int res = fuse_create(&b->client, b->dir, name, O_RDWR, S_IFREG | 0644, &entry, &fh);
 		if (res == 0)
@@ -171,7 +182,7 @@ int bench_make_data(struct bench *b)
 	return res;
 }
 
-static int send_forgets(struct bench *b, const struct fuse_forget_one *one, unsigned n)
+int bench_send_forgets(struct bench *b, const struct fuse_forget_one *one, unsigned n)
 {
 	return n ? fuse_batch_forget(&b->hiprio, one, n) : 0;
 }
@@ -181,7 +192,7 @@ int bench_forget_lookups(struct bench *b)
 	struct fuse_forget_one one[FORGET_BATCH];
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < BENCH_FILES; i++) {
+	for (unsigned i = 0; i < b->want_files; i++) {
 		uint64_t count = 0;
 		for (unsigned k = 0; k < b->nqueues; k++) {
 			count += b->queue[k].lookups[i];
@@ -191,12 +202,12 @@ int bench_forget_lookups(struct bench *b)
 			one[n++] = (struct fuse_forget_one){.nodeid = b->file[i], .nlookup = count};
 		if (n < FORGET_BATCH)
 			continue;
-		int res = send_forgets(b, one, n);
+		int res = bench_send_forgets(b, one, n);
 		if (res < 0)
 			return res;
 		n = 0;
 	}
-	return send_forgets(b, one, n);
+	return bench_send_forgets(b, one, n);
 }
 
 /* A free place of the hiprio ring; waits only where the daemon is that many batches behind. */
@@ -241,9 +252,9 @@ static int submit_forgets(struct bench_queue *q)
 	return res;
 }
 
-int bench_forget(struct bench_queue *q, uint64_t node)
+int bench_forget(struct bench_queue *q, uint64_t node, uint64_t count)
 {
-	q->forget[q->nforget++] = (struct fuse_forget_one){.nodeid = node, .nlookup = 1};
+	q->forget[q->nforget++] = (struct fuse_forget_one){.nodeid = node, .nlookup = count};
 	if (q->nforget < BENCH_FORGETS)
 		return 0;
 	pthread_mutex_lock(&forget_lock);
@@ -273,7 +284,9 @@ static int remove_files(struct bench *b)
 	char name[16];
 	int res = 0;
 
-	if (b->data_file) {
+	if (b->tree)
+		res = bench_remove_tree(b);
+	if (b->data_file && res == 0) {
 		res = fuse_release(&b->client, b->data_file, b->data_fh);
 		res = res < 0 ? res : fuse_unlink(&b->client, b->dir, "data");
 	}
@@ -297,9 +310,13 @@ int bench_close(struct bench *b)
 		fuse_client_fini(&b->client);
 	if (b->hiprio.slot)
 		fuse_client_fini(&b->hiprio);
-	for (unsigned i = 0; b->queue && i < b->nqueues; i++)
+	for (unsigned i = 0; b->queue && i < b->nqueues; i++) {
 		free(b->queue[i].slot);
+		free(b->queue[i].lookups);
+	}
 	free(b->queue);
+	free(b->file);
+	tree_free(b->tree);
 	frontend_close(b->fe);
 	return res;
 }

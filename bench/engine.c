@@ -2,13 +2,16 @@
 /*
  * A run: keeps a number of requests in flight on each queue and measures.
  *
- * Fair to every daemon alike: the generator shares the processors with it, so it does as little as it can and never
- * polls. A thread takes all that is finished, sends that many new requests with at most one kick, and sleeps on the
- * call descriptor only when nothing is finished. Kicks and interrupts are left out where the other side asked for none
- * (EVENT_IDX), as the Linux driver does it: the wish for an interrupt names the next completion, and none is wished for
- * while the thread is awake.
+ * Fair to every daemon alike: the generator shares the processors with it, so it does as little as it can. A thread
+ * takes all that is finished, sends that many new requests with at most one kick, and sleeps on the call descriptor
+ * only when nothing is finished. Kicks and interrupts are left out where the other side asked for none (EVENT_IDX), as
+ * the Linux driver does it: the wish for an interrupt names the next completion, and none is wished for while the
+ * thread is awake. A thread that polls never wishes for one, and is otherwise the same.
  */
 #include "bench/bench.h"
+
+#include "bench/process.h"
+#include "bench/profiles.h"
 
 #include "tests/vring/clock.h"
 
@@ -89,7 +92,11 @@ static int take_answer(struct bench_queue *q, const struct workload *w, const st
 
 	if (used->len < sizeof(h) || h.len != used->len || h.unique != s->head->unique || h.error > 0)
 		return fail(q, s, -EBADMSG);
-	int res = h.error ? h.error : w->done(s, h.len - (uint32_t)sizeof(h));
+	int res = h.error;
+	if (!res)
+		res = w->done(s, h.len - (uint32_t)sizeof(h));
+	else if (w->refused)
+		res = w->refused(s, res);
 	return res < 0 ? fail(q, s, res) : res;
 }
 
@@ -116,11 +123,21 @@ static int take_all(struct bench_queue *q, const struct workload *w, int64_t now
 	return got < 0 ? fail(q, NULL, got) : n;
 }
 
+/* Gives the slot the next task, of which each queue has its share; false when none is left. */
+static bool next_task(struct bench_queue *q, const struct workload *w, struct bench_slot *s)
+{
+	if (!w->profile)
+		return true;
+	s->task = (unsigned)q->cursor * q->bench->nqueues + q->index;
+	q->cursor++;
+	return s->task < profile_tasks(q->bench, w->profile);
+}
+
 /* Sends what is ready again, but begins no operation when the run is over. */
 static int refill(struct bench_queue *q, const struct workload *w, struct bench_slot **ready, int n, bool stop)
 {
 	for (int i = 0; i < n; i++) {
-		if (stop && !ready[i]->step) {
+		if (!ready[i]->step && (stop || !next_task(q, w, ready[i]))) {
 			ready[i] = NULL;
 			continue;
 		}
@@ -146,7 +163,7 @@ static int run_queue(struct run *run, struct bench_queue *q)
 		ready[i] = &q->slot[i];
 	int res = refill(q, run->workload, ready, n, false);
 	while (res == 0 && q->ring->inflight) {
-		res = ring_wait(q->ring, ANSWER_TIMEOUT_MS);
+		res = (q->bench->poll ? ring_poll : ring_wait)(q->ring, ANSWER_TIMEOUT_MS);
 		if (res < 0)
 			return fail(q, NULL, res);
 		int64_t now = clock_ns();
@@ -181,32 +198,53 @@ static bool sleep_ns(struct run *run, int64_t ns)
 	return false;
 }
 
-/* Processor time of all threads of a process, those that ended included, in ns. */
-static uint64_t cpu_ns(pid_t pid)
-{
-	struct timespec ts;
-	clockid_t id;
+/* What both processes used so far. */
+struct usage {
+	int64_t time;
+	uint64_t daemon, client;
+};
 
-	if (!pid || clock_getcpuclockid(pid, &id) || clock_gettime(id, &ts))
-		return 0;
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+static struct usage usage_now(const struct bench_span *span)
+{
+	return (struct usage){.time = clock_ns(), .daemon = process_cpu_ns(span->daemon), .client = process_cpu_ns(getpid())};
 }
 
-static void measure(struct run *run, double seconds, pid_t daemon, struct bench_result *result)
+static void add_usage(struct bench_result *result, const struct usage *since, const struct bench_span *span)
 {
-	int64_t ns = (int64_t)(seconds * 1e9);
+	struct usage now = usage_now(span);
+
+	result->seconds += (double)(now.time - since->time) / 1e9;
+	result->daemon_ns += now.daemon - since->daemon;
+	result->client_ns += now.client - since->client;
+}
+
+static void measure(struct run *run, const struct bench_span *span, struct bench_result *result)
+{
+	struct call_counter calls = {.n = 0};
+	int64_t ns = (int64_t)(span->seconds * 1e9);
 
 	if (sleep_ns(run, ns / 4 < WARM_UP_MAX_NS ? ns / 4 : WARM_UP_MAX_NS)) {
-		int64_t begin = clock_ns();
-		uint64_t daemon_begin = cpu_ns(daemon), client_begin = cpu_ns(getpid());
+		if (span->count_calls)
+			call_counter_open(&calls, span->daemon);
+		struct usage begin = usage_now(span);
 		atomic_store_explicit(&run->phase, PHASE_MEASURE, memory_order_relaxed);
 		sleep_ns(run, ns);
 		atomic_store_explicit(&run->phase, PHASE_STOP, memory_order_relaxed);
-		result->daemon_ns = cpu_ns(daemon) - daemon_begin;
-		result->client_ns = cpu_ns(getpid()) - client_begin;
-		result->seconds = (double)(clock_ns() - begin) / 1e9;
+		if (span->count_calls)
+			result->calls = call_counter_close(&calls);
+		add_usage(result, &begin, span);
 	}
 	atomic_store_explicit(&run->phase, PHASE_STOP, memory_order_relaxed);
+}
+
+/*
+ * As the Linux driver does it: a split ring with EVENT_IDX has no word for "none", there the event index is left
+ * behind. It comes by again once in 65536 answers, and that interrupt finds nobody asleep.
+ */
+static void want_interrupts(struct bench_queue *q, bool on)
+{
+	if (q->ring->kind == RING_PACKED || !q->ring->event_idx)
+		ring_interrupts(q->ring, on);
 }
 
 static int setup_queue(struct bench_queue *q, const struct workload *w, unsigned depth)
@@ -216,6 +254,7 @@ static int setup_queue(struct bench_queue *q, const struct workload *w, unsigned
 	q->error = 0;
 	q->cursor = 0;
 	memset(&q->latency, 0, sizeof(q->latency));
+	want_interrupts(q, !q->bench->poll);
 	for (unsigned i = 0; i < depth; i++) {
 		q->slot[i].step = 0;
 		q->slot[i].start = 0;
@@ -226,37 +265,124 @@ static int setup_queue(struct bench_queue *q, const struct workload *w, unsigned
 	return 0;
 }
 
-int bench_run(struct bench *b, const struct workload *w, unsigned depth, double seconds, pid_t daemon,
-	      struct bench_result *result)
-{
+/* The queues' threads; what they measured is added to the result. */
+struct crew {
+	struct run run;
 	struct run_thread thread[BENCH_MAX_QUEUES];
-	struct run run = {.workload = w};
-	unsigned n = 0;
+	unsigned n;
+};
+
+static int crew_start(struct crew *c, struct bench *b, const struct workload *w, enum phase phase)
+{
+	c->run.workload = w;
+	c->n = 0;
+	atomic_init(&c->run.phase, phase);
+	sem_init(&c->run.failed, 0, 0);
+	for (; c->n < b->nqueues; c->n++) {
+		struct run_thread *t = &c->thread[c->n];
+		*t = (struct run_thread){.run = &c->run, .queue = &b->queue[c->n]};
+		int res = -pthread_create(&t->id, NULL, thread_main, t);
+		if (res < 0)
+			return res;
+	}
+	return 0;
+}
+
+static int crew_join(struct crew *c, struct bench_result *result)
+{
+	int res = 0;
+
+	for (unsigned i = 0; i < c->n; i++) {
+		const struct bench_queue *q = c->thread[i].queue;
+		pthread_join(c->thread[i].id, NULL);
+		res = res ? res : q->error;
+		if (result) {
+			result->ops += q->ops;
+			histogram_merge(&result->latency, &q->latency);
+		}
+	}
+	sem_destroy(&c->run.failed);
+	return res;
+}
+
+/* Everything is ready to send. Interrupts for the synchronous calls that finish makes are wished for again after it. */
+static int begin(struct bench *b, const struct workload *w, unsigned depth)
+{
 	int res = 0;
 
 	b->workload = w;
 	b->generation++;
-	memset(result, 0, sizeof(*result));
 	for (unsigned i = 0; i < b->nqueues && res == 0; i++)
 		res = setup_queue(&b->queue[i], w, depth);
+	return res;
+}
+
+static void end(struct bench *b)
+{
+	for (unsigned i = 0; i < b->nqueues; i++)
+		want_interrupts(&b->queue[i], true);
+}
+
+int bench_pass(struct bench *b, const struct workload *w, unsigned depth, const struct bench_span *span,
+	       struct bench_result *result)
+{
+	struct call_counter calls = {.n = 0};
+	struct crew crew;
+	int res = begin(b, w, depth);
+
 	if (res < 0)
 		return res;
-	sem_init(&run.failed, 0, 0);
-	for (; n < b->nqueues && res == 0; n++) {
-		thread[n] = (struct run_thread){.run = &run, .queue = &b->queue[n]};
-		res = -pthread_create(&thread[n].id, NULL, thread_main, &thread[n]);
-		if (res < 0)
+	bool counting = result && span->count_calls;
+	if (counting)
+		call_counter_open(&calls, span->daemon);
+	struct usage since = result ? usage_now(span) : (struct usage){.time = 0};
+	res = crew_start(&crew, b, w, PHASE_MEASURE);
+	int joined = crew_join(&crew, result);
+	if (result)
+		add_usage(result, &since, span);
+	if (counting)
+		result->calls = call_counter_close(&calls);
+	end(b);
+	res = res < 0 ? res : joined;
+	return res < 0 ? res : profile_passed(b, w->profile);
+}
+
+/* Passes until enough time was measured; the first one warms up. What a pass needs is made before it, unmeasured. */
+static int run_passes(struct bench *b, const struct workload *w, unsigned depth, const struct bench_span *span,
+		      struct bench_result *result)
+{
+	bool warm = span->count_calls; /* one pass is enough to count */
+	int res = 0;
+
+	while (res == 0 && (!warm || result->seconds < span->seconds)) {
+		res = profile_reset(b, w->profile);
+		if (res == 0)
+			res = bench_pass(b, w, depth, span, warm ? result : NULL);
+		if (span->count_calls)
 			break;
+		warm = true;
 	}
+	return res;
+}
+
+int bench_run(struct bench *b, const struct workload *w, unsigned depth, const struct bench_span *span,
+	      struct bench_result *result)
+{
+	struct crew crew;
+
+	memset(result, 0, sizeof(*result));
+	result->calls = -1;
+	if (w->profile)
+		return run_passes(b, w, depth, span, result);
+	int res = begin(b, w, depth);
+	if (res < 0)
+		return res;
+	res = crew_start(&crew, b, w, PHASE_WARM_UP);
 	if (res == 0)
-		measure(&run, seconds, daemon, result);
-	atomic_store_explicit(&run.phase, PHASE_STOP, memory_order_relaxed);
-	for (unsigned i = 0; i < n; i++) {
-		pthread_join(thread[i].id, NULL);
-		res = res ? res : b->queue[i].error;
-		result->ops += b->queue[i].ops;
-		histogram_merge(&result->latency, &b->queue[i].latency);
-	}
-	sem_destroy(&run.failed);
+		measure(&crew.run, span, result);
+	atomic_store_explicit(&crew.run.phase, PHASE_STOP, memory_order_relaxed);
+	int joined = crew_join(&crew, result);
+	end(b);
+	res = res < 0 ? res : joined;
 	return res < 0 || !w->finish ? res : w->finish(b);
 }

@@ -1,227 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* graft-bench: measures a running virtio-fs daemon over vhost-user. Options, and the table. */
-#include "bench/bench.h"
+/* graft-bench: measures a running virtio-fs daemon over vhost-user. Runs what was asked for and prints the table. */
+#include "bench/options.h"
+#include "bench/process.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define MAX_DEPTHS 8
+#define SHORT_RUN 0.2 /* seconds at most for what is measured beside */
 
-struct options {
-	const char *socket, *workloads, *csv;
-	unsigned depth[MAX_DEPTHS], ndepths, max_depth, queues;
-	double seconds;
-	pid_t daemon;
-	bool packed;
+/* A line: what was measured, and what was measured beside. */
+struct line {
+	const struct workload *workload;
+	unsigned depth;
+	struct bench_result result;
+	double calls, bare_us; /* for an operation; -1: not known */
+	uint64_t rss_kib;      /* 0: not known */
 };
-
-static void help(void)
-{
-	printf("Usage: graft-bench --socket PATH [OPTION]...\n"
-	       "Measures a virtio-fs daemon (graftfsd, virtiofsd) that listens on a vhost-user socket. No virtual\n"
-	       "machine is needed: this program is the front end and the guest's driver. It works in a folder\n"
-	       "graft-bench-NUMBER of the shared directory, which it removes.\n\n"
-	       "  --socket PATH        the daemon's socket, waited for 30 s; it must serve nobody else meanwhile\n"
-	       "  --workload LIST      separated by commas, or all (the default); see below\n"
-	       "  --depth LIST         requests in flight on each queue, 1 to %u (default 1,16)\n"
-	       "  --seconds S          measured for each line (default 2), after a warm-up of S/4, at most 0.2\n"
-	       "  --queues N           request queues, each with a thread, 1 to %u (default 1)\n"
-	       "  --ring split|packed  ring format; packed must be offered (default split)\n"
-	       "  --daemon-pid PID     also says the daemon's processor time for an operation, all threads together\n"
-	       "  --csv FILE           also writes the lines there\n"
-	       "  --help\n\nWorkloads:\n",
-	       BENCH_MAX_DEPTH, BENCH_MAX_QUEUES);
-	for (unsigned i = 0; i < bench_nworkloads; i++)
-		printf("  %-12s %s\n", bench_workloads[i].name, bench_workloads[i].what);
-	printf("\nColumns: operations a second; the time of one at the median and the 99th percentile, from sending\n"
-	       "it to seeing its answer; processor time of the daemon and of this program for one. Every answer is\n"
-	       "checked. Figures compare only with those from the same machine and time: see bench/compare.\n\n"
-	       "Example: graftfsd --config quickstart.ini &\n"
-	       "         graft-bench --socket /run/graftfs-quickstart.sock --daemon-pid $! --workload getattr,read4k\n"
-	       "Status: 0, 1 when the daemon failed or answered wrong, 2 for a usage error.\n");
-}
-
-static int usage(const char *what, const char *value)
-{
-	fprintf(stderr, "graft-bench: %s '%s'; --help says more\n", what, value);
-	return 2;
-}
-
-static bool parse_count(const char *text, unsigned long max, unsigned long *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtoul(text, &end, 10);
-	return text[0] >= '0' && text[0] <= '9' && !*end && !errno && *value >= 1 && *value <= max;
-}
-
-static bool parse_depths(const char *text, struct options *o)
-{
-	char copy[128];
-
-	o->ndepths = o->max_depth = 0;
-	if (strlen(text) >= sizeof(copy))
-		return false;
-	strcpy(copy, text);
-	char *save, *word = strtok_r(copy, ",", &save);
-	for (; word; word = strtok_r(NULL, ",", &save)) {
-		unsigned long value;
-		if (o->ndepths == MAX_DEPTHS || !parse_count(word, BENCH_MAX_DEPTH, &value))
-			return false;
-		o->depth[o->ndepths++] = (unsigned)value;
-		o->max_depth = value > o->max_depth ? (unsigned)value : o->max_depth;
-	}
-	return o->ndepths > 0;
-}
-
-static bool parse_seconds(const char *text, double *value)
-{
-	char *end;
-
-	*value = strtod(text, &end);
-	return end != text && !*end && *value >= 0.01 && *value <= 3600;
-}
-
-/* True if list is "all" or names w. */
-static bool wanted(const char *list, const char *name)
-{
-	size_t len = strlen(name);
-
-	if (!strcmp(list, "all"))
-		return true;
-	for (const char *at = list; at; at = strchr(at, ',')) {
-		at += *at == ',';
-		if (!strncmp(at, name, len) && (at[len] == ',' || !at[len]))
-			return true;
-	}
-	return false;
-}
-
-/* Every word of the list is a workload. */
-static bool known_workloads(const char *list)
-{
-	unsigned words = 1, found = 0;
-
-	if (!strcmp(list, "all"))
-		return true;
-	for (const char *at = list; *at; at++)
-		words += *at == ',';
-	for (unsigned i = 0; i < bench_nworkloads; i++)
-		found += wanted(list, bench_workloads[i].name);
-	return words == found;
-}
-
-enum option_code {
-	OPT_SOCKET = 1,
-	OPT_WORKLOAD,
-	OPT_DEPTH,
-	OPT_SECONDS,
-	OPT_QUEUES,
-	OPT_RING,
-	OPT_DAEMON_PID,
-	OPT_CSV,
-	OPT_HELP
-};
-
-static const struct option long_options[] = {
-	{"socket", required_argument, NULL, OPT_SOCKET},   {"workload", required_argument, NULL, OPT_WORKLOAD},
-	{"depth", required_argument, NULL, OPT_DEPTH},     {"seconds", required_argument, NULL, OPT_SECONDS},
-	{"queues", required_argument, NULL, OPT_QUEUES},   {"ring", required_argument, NULL, OPT_RING},
-	{"daemon-pid", required_argument, NULL, OPT_DAEMON_PID},
-	{"csv", required_argument, NULL, OPT_CSV},         {"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
-};
-
-/* One option: true if its value is good. */
-static bool take_option(struct options *o, int code, const char *value)
-{
-	unsigned long number = 0;
-	bool good = true;
-
-	switch (code) {
-	case OPT_SOCKET:
-		o->socket = value;
-		break;
-	case OPT_WORKLOAD:
-		o->workloads = value;
-		good = known_workloads(value);
-		break;
-	case OPT_DEPTH:
-		good = parse_depths(value, o);
-		break;
-	case OPT_SECONDS:
-		good = parse_seconds(value, &o->seconds);
-		break;
-	case OPT_QUEUES:
-		good = parse_count(value, BENCH_MAX_QUEUES, &number);
-		o->queues = (unsigned)number;
-		break;
-	case OPT_RING:
-		o->packed = !strcmp(value, "packed");
-		good = o->packed || !strcmp(value, "split");
-		break;
-	case OPT_DAEMON_PID:
-		good = parse_count(value, 1 << 22, &number);
-		o->daemon = (pid_t)number;
-		break;
-	default:
-		o->csv = value;
-		break;
-	}
-	return good;
-}
-
-/* -1 to go on, else the exit status. */
-static int parse_options(struct options *o, int argc, char **argv)
-{
-	int code, index = 0;
-
-	*o = (struct options){.workloads = "all", .queues = 1, .seconds = 2};
-	parse_depths("1,16", o);
-	opterr = 0;
-	while ((code = getopt_long(argc, argv, "", long_options, &index)) != -1) {
-		if (code == OPT_HELP) {
-			help();
-			return 0;
-		}
-		if (code == '?')
-			return usage("unknown option, or one without its value,", argv[optind - 1]);
-		if (!take_option(o, code, optarg)) {
-			fprintf(stderr, "graft-bench: --%s: ", long_options[index].name);
-			return usage("bad value", optarg);
-		}
-	}
-	if (optind < argc)
-		return usage("unexpected word", argv[optind]);
-	return o->socket ? -1 : usage("missing option", "--socket");
-}
 
 static double micro(double total_ns, uint64_t ops)
 {
 	return ops ? total_ns / 1e3 / (double)ops : 0;
 }
 
-static void print_result(const struct options *o, const struct workload *w, unsigned depth,
-			 const struct bench_result *r, FILE *csv)
+static double percentile(const struct line *l, double share)
 {
-	double rate = (double)r->ops / r->seconds;
-	double p50 = (double)histogram_percentile(&r->latency, 0.5) / 1e3;
-	double p99 = (double)histogram_percentile(&r->latency, 0.99) / 1e3;
-	double client = micro((double)r->client_ns, r->ops), daemon = micro((double)r->daemon_ns, r->ops);
-	char text[32] = "-";
+	return (double)histogram_percentile(&l->result.latency, share) / 1e3;
+}
 
-	if (o->daemon)
-		snprintf(text, sizeof(text), "%.2f", daemon);
-	printf("%-12s %5u %10.0f %9.1f %9.1f %10s %10.2f\n", w->name, depth, rate, p50, p99, text, client);
+/* A number, or a line where it is not known. */
+static void print_known(int width, double value, bool known)
+{
+	if (known)
+		printf(" %*.3f", width, value);
+	else
+		printf(" %*s", width, "-");
+}
+
+static void csv_known(FILE *csv, double value, bool known)
+{
+	if (known)
+		fprintf(csv, "%.3f", value);
+	fputc(',', csv);
+}
+
+static void print_line(const struct options *o, const struct line *l)
+{
+	const struct bench_result *r = &l->result;
+
+	printf("%-12s %5u %9.0f %8.1f %8.1f %8.1f", l->workload->name, l->depth, (double)r->ops / r->seconds,
+	       percentile(l, 0.5), percentile(l, 0.99), percentile(l, 0.999));
+	print_known(9, micro((double)r->daemon_ns, r->ops), o->daemon != 0);
+	printf(" %9.3f %5.0f%%", micro((double)r->client_ns, r->ops),
+	       (double)r->client_ns / 1e7 / r->seconds / o->config.queues);
+	print_known(7, l->calls, l->calls >= 0);
+	print_known(8, l->bare_us, l->bare_us >= 0);
+	printf(" %8llu\n", (unsigned long long)l->rss_kib);
 	fflush(stdout);
-	if (csv)
-		fprintf(csv, "%s,%u,%u,%s,%.3f,%llu,%.0f,%.2f,%.2f,%s,%.3f\n", w->name, depth, o->queues,
-			o->packed ? "packed" : "split", r->seconds, (unsigned long long)r->ops, rate, p50, p99,
-			o->daemon ? text : "", client);
+}
+
+static void print_csv(const struct options *o, const struct line *l, FILE *csv)
+{
+	const struct bench_result *r = &l->result;
+
+	fprintf(csv, "%s,%u,%u,%s,%s,%.3f,%llu,%.0f,%.2f,%.2f,%.2f,", l->workload->name, l->depth, o->config.queues,
+		o->config.packed ? "packed" : "split", o->config.poll ? "poll" : "sleep", r->seconds,
+		(unsigned long long)r->ops, (double)r->ops / r->seconds, percentile(l, 0.5), percentile(l, 0.99),
+		percentile(l, 0.999));
+	csv_known(csv, micro((double)r->daemon_ns, r->ops), o->daemon != 0);
+	fprintf(csv, "%.3f,%.1f,", micro((double)r->client_ns, r->ops),
+		(double)r->client_ns / 1e7 / r->seconds / o->config.queues);
+	csv_known(csv, l->calls, l->calls >= 0);
+	csv_known(csv, l->bare_us, l->bare_us >= 0);
+	fprintf(csv, "%llu\n", (unsigned long long)l->rss_kib);
 }
 
 static int complain(const struct bench *b, const struct workload *w, unsigned depth, int res)
@@ -235,36 +86,84 @@ static int complain(const struct bench *b, const struct workload *w, unsigned de
 	return res;
 }
 
-static int run_all(struct bench *b, const struct options *o, FILE *csv)
+/* A run of its own: the tracepoint makes every system call slower. */
+static int count_calls(struct bench *b, const struct options *o, struct line *l)
 {
 	static struct bench_result result;
+	struct bench_span span = {.seconds = o->seconds < SHORT_RUN ? o->seconds : SHORT_RUN,
+				  .daemon = o->daemon,
+				  .count_calls = true};
+	int res = bench_run(b, l->workload, l->depth, &span, &result);
 
-	for (unsigned i = 0; i < bench_nworkloads; i++) {
-		const struct workload *w = &bench_workloads[i];
-		int res = wanted(o->workloads, w->name) ? w->prepare(b) : 0;
-		for (unsigned k = 0; k < o->ndepths && res == 0 && wanted(o->workloads, w->name); k++) {
-			res = bench_run(b, w, o->depth[k], o->seconds, o->daemon, &result);
-			if (res < 0)
-				return complain(b, w, o->depth[k], res);
-			print_result(o, w, o->depth[k], &result, csv);
-		}
+	if (res == 0 && result.calls < 0)
+		fprintf(stderr, "graft-bench: system calls cannot be counted here: no tracefs, or no right to\n");
+	if (res == 0 && result.calls >= 0 && result.ops)
+		l->calls = (double)result.calls / (double)result.ops;
+	return res;
+}
+
+static int run_line(struct bench *b, const struct options *o, struct bare *bare, struct line *l)
+{
+	const struct bench_span span = {.seconds = o->seconds, .daemon = o->daemon};
+	int res = bench_run(b, l->workload, l->depth, &span, &l->result);
+
+	l->calls = l->bare_us = -1;
+	l->rss_kib = process_rss_kib(o->daemon);
+	if (res == 0 && o->count_calls)
+		res = count_calls(b, o, l);
+	if (res == 0 && bare)
+		res = bare_measure(bare, l->workload, o->seconds < SHORT_RUN ? o->seconds : SHORT_RUN, &l->bare_us);
+	return res;
+}
+
+static int run_all(struct bench *b, const struct options *o, struct bare *bare, FILE *csv)
+{
+	static struct line line;
+
+	for (unsigned i = 0; i < o->nworkloads; i++) {
+		line.workload = &o->workload[i];
+		int res = line.workload->prepare(b);
 		if (res < 0)
-			return complain(b, w, 0, res);
+			return complain(b, line.workload, 0, res);
+		for (unsigned k = 0; k < o->ndepths; k++) {
+			line.depth = o->depth[k];
+			res = run_line(b, o, bare, &line);
+			if (res < 0)
+				return complain(b, line.workload, line.depth, res);
+			print_line(o, &line);
+			if (csv)
+				print_csv(o, &line, csv);
+		}
 	}
 	return 0;
+}
+
+static int with_bare(struct bench *b, const struct options *o, FILE *csv)
+{
+	struct bare bare;
+
+	if (!o->share)
+		return run_all(b, o, NULL, csv);
+	int res = bare_open(&bare, b, o->share);
+	if (res < 0)
+		fprintf(stderr, "graft-bench: %s is not in %s: %s\n", b->dir_name, o->share, strerror(-res));
+	else
+		res = run_all(b, o, &bare, csv);
+	bare_close(&bare);
+	return res;
 }
 
 static int measure_all(const struct options *o, FILE *csv)
 {
 	struct bench b;
-	int res = bench_open(&b, o->socket, o->queues, o->max_depth, o->packed);
+	int res = bench_open(&b, &o->config);
 
 	if (res < 0) {
-		fprintf(stderr, "graft-bench: %s: %s\n", o->socket, strerror(-res));
+		fprintf(stderr, "graft-bench: %s: %s\n", o->config.socket, strerror(-res));
 	} else {
-		printf("%-12s %5s %10s %9s %9s %10s %10s\n", "workload", "depth", "ops/s", "p50 us", "p99 us",
-		       "daemon us", "client us");
-		res = run_all(&b, o, csv);
+		printf("%-12s %5s %9s %8s %8s %8s %9s %9s %6s %7s %8s %8s\n", "workload", "depth", "ops/s", "p50 us",
+		       "p99 us", "p99.9 us", "daemon us", "client us", "busy", "calls", "bare us", "RSS KiB");
+		res = with_bare(&b, o, csv);
 	}
 	int closed = bench_close(&b);
 	if (closed < 0)
@@ -274,8 +173,8 @@ static int measure_all(const struct options *o, FILE *csv)
 
 int main(int argc, char **argv)
 {
-	struct options o;
-	int status = parse_options(&o, argc, argv);
+	static struct options o;
+	int status = options_parse(&o, argc, argv);
 	FILE *csv = NULL;
 
 	if (status >= 0)
@@ -286,7 +185,8 @@ int main(int argc, char **argv)
 			fprintf(stderr, "graft-bench: %s: %s\n", o.csv, strerror(errno));
 			return 1;
 		}
-		fprintf(csv, "workload,depth,queues,ring,seconds,ops,ops_per_s,p50_us,p99_us,daemon_us,client_us\n");
+		fprintf(csv, "workload,depth,queues,ring,wait,seconds,ops,ops_per_s,p50_us,p99_us,p999_us,daemon_us,client_us,"
+			     "client_busy,calls,bare_us,rss_kib\n");
 	}
 	int res = measure_all(&o, csv);
 	if (csv && fclose(csv) != 0 && res == 0) {

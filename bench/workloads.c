@@ -2,6 +2,9 @@
 /* The workloads: how each builds its requests, and what it expects of the answers. */
 #include "bench/bench.h"
 
+#include "bench/profiles.h"
+#include "bench/workloads_data.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,31 +12,31 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define NAME_SIZE 10 /* "file-0000" or "new-00-00" with its NUL */
-
 /* The next of the set's files. The queues begin at different ones. */
 static unsigned next_file(struct bench_queue *q)
 {
-	return (unsigned)((q->cursor++ + q->index * (BENCH_FILES / q->bench->nqueues)) % BENCH_FILES);
+	unsigned n = q->bench->want_files;
+
+	return (unsigned)((q->cursor++ + q->index * (n / q->bench->nqueues)) % n);
 }
 
 static void put_name(char *to, unsigned file)
 {
-	memcpy(to, "file-0000", NAME_SIZE);
-	for (char *digit = to + NAME_SIZE - 2; file; file /= 10)
+	memcpy(to, "file-000000", BENCH_NAME_SIZE);
+	for (char *digit = to + BENCH_NAME_SIZE - 2; file; file /= 10)
 		*digit-- += (char)(file % 10);
 }
 
-/* The number in a name of the set, or BENCH_FILES. */
-static unsigned file_of_name(const char *name, uint32_t len)
+/* The number in a name of the set, or BENCH_MAX_FILES. */
+static unsigned file_of_name(const struct bench *b, const char *name, uint32_t len)
 {
 	unsigned file = 0;
 
-	if (len != NAME_SIZE - 1 || memcmp(name, "file-", 5) != 0)
-		return BENCH_FILES;
+	if (len != BENCH_NAME_SIZE - 1 || memcmp(name, "file-", 5) != 0)
+		return BENCH_MAX_FILES;
 	for (uint32_t i = 5; i < len; i++)
 		file = file * 10 + (unsigned)(name[i] - '0');
-	return file < BENCH_FILES ? file : BENCH_FILES;
+	return file < b->want_files ? file : BENCH_MAX_FILES;
 }
 
 /* GETATTR */
@@ -61,7 +64,7 @@ static int getattr_done(struct bench_slot *s, uint32_t len)
 
 static int lookup_setup(struct bench_slot *s)
 {
-	bench_shape(s, FUSE_LOOKUP, s->queue->bench->dir, NAME_SIZE, 0, sizeof(struct fuse_entry_out), 0);
+	bench_shape(s, FUSE_LOOKUP, s->queue->bench->dir, BENCH_NAME_SIZE, 0, sizeof(struct fuse_entry_out), 0);
 	return 0;
 }
 
@@ -124,124 +127,6 @@ static int open_done(struct bench_slot *s, uint32_t len)
 	return first ? 0 : 1;
 }
 
-/* READ and WRITE, through the file block by block */
-
-static uint64_t blocks(const struct bench *b)
-{
-	return BENCH_FILE_SIZE / b->workload->size;
-}
-
-static uint64_t first_block(const struct bench_queue *q)
-{
-	return q->index * (blocks(q->bench) / q->bench->nqueues);
-}
-
-static uint64_t next_offset(struct bench_queue *q)
-{
-	return (q->cursor++ + first_block(q)) % blocks(q->bench) * q->bench->workload->size;
-}
-
-/* Where page i of the request's data lies; see bench_shape. */
-static unsigned char *page_at(const struct bench_slot *s, uint32_t i)
-{
-	return s->data + (uint64_t)(s->queue->bench->workload->size / BENCH_PAGE - 1 - i) * BENCH_PAGE;
-}
-
-static int read_setup(struct bench_slot *s)
-{
-	const struct bench *b = s->queue->bench;
-	struct fuse_read_in in = {.fh = b->data_fh, .size = b->workload->size, .flags = O_RDWR};
-
-	bench_shape(s, FUSE_READ, b->data_file, sizeof(in), 0, 0, in.size);
-	memcpy(s->body, &in, sizeof(in));
-	return 0;
-}
-
-static void read_next(struct bench_slot *s)
-{
-	struct fuse_read_in *in = s->body;
-
-	s->off = next_offset(s->queue);
-	in->offset = s->off;
-}
-
-static bool stamped(const struct bench_slot *s, uint32_t i)
-{
-	uint64_t stamp;
-
-	memcpy(&stamp, page_at(s, i), sizeof(stamp));
-	return (uint32_t)stamp == s->off / BENCH_PAGE + i;
-}
-
-static int read_done(struct bench_slot *s, uint32_t len)
-{
-	uint32_t size = s->queue->bench->workload->size;
-
-	return len == size && stamped(s, 0) && stamped(s, size / BENCH_PAGE - 1) ? 1 : -EBADMSG;
-}
-
-static int write_setup(struct bench_slot *s)
-{
-	const struct bench *b = s->queue->bench;
-	struct fuse_write_in in = {.fh = b->data_fh, .size = b->workload->size, .flags = O_RDWR};
-
-	bench_shape(s, FUSE_WRITE, b->data_file, sizeof(in), in.size, sizeof(struct fuse_write_out), 0);
-	memcpy(s->body, &in, sizeof(in));
-	return 0;
-}
-
-static void write_next(struct bench_slot *s)
-{
-	const struct bench *b = s->queue->bench;
-	struct fuse_write_in *in = s->body;
-
-	s->off = next_offset(s->queue);
-	in->offset = s->off;
-	for (uint32_t i = 0; i < b->workload->size / BENCH_PAGE; i++) {
-		uint64_t stamp = bench_stamp(s->off / BENCH_PAGE + i, b->generation);
-		memcpy(page_at(s, i), &stamp, sizeof(stamp));
-	}
-}
-
-static int write_done(struct bench_slot *s, uint32_t len)
-{
-	const struct fuse_write_out *out = s->reply;
-
-	return len == sizeof(*out) && out->size == s->queue->bench->workload->size ? 1 : -EBADMSG;
-}
-
-static bool was_written(const struct bench *b, uint64_t block)
-{
-	for (unsigned i = 0; i < b->nqueues; i++) {
-		const struct bench_queue *q = &b->queue[i];
-		if ((block + blocks(b) - first_block(q)) % blocks(b) < q->cursor)
-			return true;
-	}
-	return false;
-}
-
-/* Reads the whole file: each page that a write covered says so. */
-static int write_finish(struct bench *b)
-{
-	const uint32_t step = b->client.slot->data_size;
-	unsigned char *buffer = malloc(step);
-	int res = buffer ? 0 : -ENOMEM;
-
-	for (uint64_t off = 0; off < BENCH_FILE_SIZE && res == 0; off += step) {
-		ssize_t n = fuse_read(&b->client, b->data_file, b->data_fh, buffer, step, off);
-		res = n == (ssize_t)step ? 0 : n < 0 ? (int)n : -EIO;
-		for (uint64_t at = off; at < off + step && res == 0; at += BENCH_PAGE) {
-			uint64_t stamp;
-			memcpy(&stamp, buffer + (at - off), sizeof(stamp));
-			if ((uint32_t)stamp != at / BENCH_PAGE ||
-			    (was_written(b, at / b->workload->size) && stamp >> 32 != b->generation))
-				res = -EILSEQ;
-		}
-	}
-	free(buffer);
-	return res;
-}
-
 /* READDIRPLUS, from the directory's begin to its end again and again */
 
 static int readdirplus_setup(struct bench_slot *s)
@@ -263,10 +148,10 @@ static void readdirplus_next(struct bench_slot *s)
 /* Counts the look-up that came with an entry: 1, 0 for one that is not of the set, or -errno. */
 static int take_entry(struct bench_queue *q, const struct fuse_direntplus *e)
 {
-	unsigned file = file_of_name(e->dirent.name, e->dirent.namelen);
+	unsigned file = file_of_name(q->bench, e->dirent.name, e->dirent.namelen);
 
-	if (file == BENCH_FILES)
-		return e->entry_out.nodeid ? bench_forget(q, e->entry_out.nodeid) : 0;
+	if (file == BENCH_MAX_FILES)
+		return e->entry_out.nodeid ? bench_forget(q, e->entry_out.nodeid, 1) : 0;
 	if (e->entry_out.nodeid != q->bench->file[file])
 		return -EBADMSG;
 	q->lookups[file]++;
@@ -322,9 +207,9 @@ static int no_prepare(struct bench *b)
 	return 0;
 }
 
-static void new_name(const struct bench_slot *s, char name[NAME_SIZE])
+static void new_name(const struct bench_slot *s, char name[BENCH_NAME_SIZE])
 {
-	snprintf(name, NAME_SIZE, "new-%02u-%02u", s->queue->index % 100, s->index % 100);
+	snprintf(name, BENCH_NAME_SIZE, "new-%03u-%03u", s->queue->index % 1000, s->index % 1000);
 }
 
 static void create_next(struct bench_slot *s)
@@ -335,10 +220,10 @@ static void create_next(struct bench_slot *s)
 	if (s->step == CREATE_RELEASE_STEP) {
 		release_next(s);
 	} else if (s->step == CREATE_UNLINK_STEP) {
-		bench_shape(s, FUSE_UNLINK, dir, NAME_SIZE, 0, 0, 0);
+		bench_shape(s, FUSE_UNLINK, dir, BENCH_NAME_SIZE, 0, 0, 0);
 		new_name(s, s->body);
 	} else {
-		bench_shape(s, FUSE_CREATE, dir, sizeof(in) + NAME_SIZE, 0,
+		bench_shape(s, FUSE_CREATE, dir, sizeof(in) + BENCH_NAME_SIZE, 0,
 			    sizeof(struct fuse_entry_out) + sizeof(struct fuse_open_out), 0);
 		memcpy(s->body, &in, sizeof(in));
 		new_name(s, (char *)s->body + sizeof(in));
@@ -358,7 +243,7 @@ static int create_done(struct bench_slot *s, uint32_t len)
 		s->node = entry->nodeid;
 		s->fh = open->fh;
 	} else if (step == CREATE_UNLINK_STEP) {
-		int res = bench_forget(s->queue, s->node);
+		int res = bench_forget(s->queue, s->node, 1);
 		return res < 0 ? res : 1;
 	}
 	return 1;
@@ -373,28 +258,83 @@ static int create_finish(struct bench *b)
 	return res;
 }
 
-#define READ(name, size) \
-	{name, "READ of a block of a cached file", size, bench_make_data, read_setup, read_next, read_done, NULL}
-#define WRITE(name, size) \
-	{name, "WRITE of a block of an existing file", size, bench_make_data, write_setup, write_next, write_done, \
-	 write_finish}
+#define READ(name_, random_) \
+	{.name = name_, .what = "READ of a block of a cached file", .size = 1, .random = random_, \
+	 .prepare = bench_make_data, .setup = read_setup, .next = read_next, .done = read_done, .bare = bare_read}
+#define WRITE(name_, random_) \
+	{.name = name_, .what = "WRITE of a block of an existing file", .size = 1, .random = random_, \
+	 .prepare = bench_make_data, .setup = write_setup, .next = write_next, .done = write_done, \
+	 .finish = write_finish, .bare = bare_write}
+#define PROFILE(name_, profile_, what_) \
+	{.name = name_, .what = what_, .profile = &(profile_), .prepare = no_prepare, .setup = profile_setup, \
+	 .next = profile_next, .done = profile_done, .refused = profile_refused}
 
-const struct workload bench_workloads[] = {
-	{"getattr", "GETATTR of one of 1000 files", 0, bench_make_files, getattr_setup, getattr_next, getattr_done,
-	 NULL},
-	{"lookup", "LOOKUP of one of 1000 known names", 0, bench_make_files, lookup_setup, lookup_next, lookup_done,
-	 bench_forget_lookups},
-	{"open", "OPEN and RELEASE of a file; the pair is one operation", 0, bench_make_files, no_setup, open_next,
-	 open_done, NULL},
-	READ("read4k", 4 << 10),
-	READ("read128k", 128 << 10),
-	READ("read512k", 512 << 10),
-	WRITE("write4k", 4 << 10),
-	WRITE("write128k", 128 << 10),
-	{"readdirplus", "READDIRPLUS of 1000 files by the page; an entry is one operation, the time a page's", 0,
-	 bench_make_files, readdirplus_setup, readdirplus_next, readdirplus_done, readdirplus_finish},
-	{"create", "CREATE, RELEASE and UNLINK in turn; each is one operation", 0, no_prepare, no_setup, create_next,
-	 create_done, create_finish},
+/* Those with a size of 1 have it behind their name. */
+static const struct workload table[] = {
+	{.name = "getattr", .what = "GETATTR of one of the files", .prepare = bench_make_files, .setup = getattr_setup,
+	 .next = getattr_next, .done = getattr_done, .bare = bare_statx},
+	{.name = "lookup", .what = "LOOKUP of one of the files' names, which are known", .prepare = bench_make_files,
+	 .setup = lookup_setup, .next = lookup_next, .done = lookup_done, .finish = bench_forget_lookups,
+	 .bare = bare_statx_name},
+	{.name = "open", .what = "OPEN and RELEASE of a file; the pair is one operation", .prepare = bench_make_files,
+	 .setup = no_setup, .next = open_next, .done = open_done, .bare = bare_open_close},
+	READ("read", false),
+	WRITE("write", false),
+	READ("randread", true),
+	WRITE("randwrite", true),
+	{.name = "readdirplus",
+	 .what = "READDIRPLUS of the files by the page; an entry is one operation, the time a page's",
+	 .prepare = bench_make_files, .setup = readdirplus_setup, .next = readdirplus_next, .done = readdirplus_done,
+	 .finish = readdirplus_finish, .bare = bare_list},
+	{.name = "create", .what = "CREATE, RELEASE and UNLINK in turn; each is one operation", .prepare = no_prepare,
+	 .setup = no_setup, .next = create_next, .done = create_done, .finish = create_finish, .bare = bare_create},
+	{.name = "database", .what = "3 READs and 2 WRITEs of 4k at random places and an FSYNC in turn; each is one",
+	 .size = BENCH_PAGE, .random = true, .prepare = bench_make_data, .setup = no_setup, .next = database_next,
+	 .done = database_done, .bare = bare_fsync},
+	PROFILE("container", profile_container, "each file of the tree, unknown before: LOOKUP, OPEN, READ, close"),
+	PROFILE("git-status", profile_git_status, "LOOKUP of each file of the tree, listing of each directory"),
+	PROFILE("compile", profile_compile, "3 files of the tree looked for and read, one made, for each file"),
+	PROFILE("untar", profile_untar, "each file of the tree made, written and its times set"),
+	PROFILE("rm", profile_rm, "directories of the tree listed, their files unlinked; a file is one operation"),
 };
 
-const unsigned bench_nworkloads = sizeof(bench_workloads) / sizeof(bench_workloads[0]);
+const char *bench_workload_name(unsigned i, const char **what)
+{
+	if (i >= sizeof(table) / sizeof(table[0]))
+		return NULL;
+	*what = table[i].what;
+	return table[i].name;
+}
+
+/* A size such as 4k or 1m, in whole pages; 0 for what is none. */
+static uint32_t parse_size(const char *text)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (text[0] < '1' || text[0] > '9' || !end[0] || end[1] || value > BENCH_DATA_MAX)
+		return 0;
+	value = *end == 'k' ? value << 10 : *end == 'm' ? value << 20 : 0;
+	return value <= BENCH_DATA_MAX && value % BENCH_PAGE == 0 ? (uint32_t)value : 0;
+}
+
+bool bench_workload(const char *name, struct workload *w)
+{
+	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		size_t len = strlen(table[i].name);
+		if (table[i].size == 1 && !strncmp(name, table[i].name, len) && strlen(name) < sizeof(w->name)) {
+			uint32_t size = parse_size(name + len);
+			if (!size)
+				continue;
+			*w = table[i];
+			w->size = size;
+			strcpy(w->name, name);
+			return true;
+		}
+		if (table[i].size != 1 && !strcmp(name, table[i].name)) {
+			*w = table[i];
+			return true;
+		}
+	}
+	return false;
+}
