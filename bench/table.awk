@@ -24,3 +24,14 @@ function rate(row, daemon, column,   m) {
 	m = of(row, daemon, column)
 	return sprintf("%s (%s to %s)", short(m), short(v[1]), short(v[rounds]))
 }
+# The same for what is not a rate.
+function spread(row, daemon, column,   m) {
+	m = of(row, daemon, column)
+	return sprintf("%s (%s to %s)", brief(m), brief(v[1]), brief(v[rounds]))
+}
+# Median of the rounds' ratios of two columns of one daemon.
+function against(row, daemon, column, other,   i) {
+	for (i = 1; i <= rounds; i++)
+		v[i] = value[row, daemon, column, i] / (value[row, daemon, other, i] + 1e-9)
+	return median(rounds)
+}
