@@ -29,6 +29,7 @@ static void drop(struct server *s)
 	metrics_free(s->metrics);
 	workers_free(s->callers);
 	workers_free(s->changes);
+	io_engine_free(s->io);
 	workers_free(s->workers);
 	free(s);
 }
@@ -42,11 +43,13 @@ struct server *server_new(uint32_t threads, uint64_t nofile, struct graft_error 
 		return NULL;
 	}
 	s->workers = workers_new(threads, SERVER_WORK_BOUND);
+	s->io = io_engine_new(s->workers);
 	s->callers = workers_new(SERVER_CALLERS, UINT32_MAX);
 	s->changes = workers_new(1, UINT32_MAX);
 	s->metrics = metrics_new();
 	s->stats = op_stats_new();
-	if (!s->workers || !s->callers || !s->changes || !s->metrics || !s->stats || mount_table_init(&s->mounts, s)) {
+	if (!s->workers || !s->io || !s->callers || !s->changes || !s->metrics || !s->stats ||
+	    mount_table_init(&s->mounts, s)) {
 		error_set(err, ENOMEM, "no memory to start with");
 		drop(s);
 		return NULL;
@@ -77,7 +80,10 @@ int server_start(struct server *s, struct graft_error *err)
 		res = workers_start(s->changes, err);
 	if (!res)
 		res = workers_start(s->callers, err);
-	return res ? res : mount_table_start(&s->mounts, err);
+	if (res)
+		return res;
+	io_engine_start(s->io);
+	return mount_table_start(&s->mounts, err);
 }
 
 void server_free(struct server *s)
@@ -87,6 +93,7 @@ void server_free(struct server *s)
 	workers_stop(s->callers);
 	workers_stop(s->changes);
 	mount_table_fini(&s->mounts);
+	io_engine_stop(s->io);
 	workers_stop(s->workers);
 	strand_fini(&s->serial_plugins);
 	drop(s);

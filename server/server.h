@@ -4,6 +4,7 @@
 #define GRAFT_SERVER_SERVER_H
 
 #include "server/config.h"
+#include "server/io.h"
 #include "server/metrics.h"
 #include "server/mount_table.h"
 #include "server/op_stats.h"
@@ -14,6 +15,7 @@
 
 struct server {
 	struct workers *workers; /* what may block in a request */
+	struct io_engine *io;    /* transfers that may block */
 	struct workers *callers; /* calls of the control API; they may wait for changes, so they must not take the workers from them */
 	struct workers *changes; /* one thread: changes of mounts, INIT and DESTROY, one after the other */
 	struct metrics *metrics;

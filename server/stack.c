@@ -3,7 +3,6 @@
 #include "server/stack.h"
 
 #include "server/fallback.h"
-#include "server/io.h"
 #include "server/request.h"
 #include "server/server.h"
 
@@ -158,18 +157,22 @@ static int unwind(struct stack_call *call, int res)
 	}
 }
 
-/* What a worker does with a posted call. */
-static void call_run(struct work *w)
+static void take_step(struct stack_call *call, bool on_worker)
 {
-	struct stack_call *call = (struct stack_call *)((char *)w - offsetof(struct stack_call, work));
 	struct request *root = call->root;
 
 	async_enter(&root->async);
-	root->on_worker = true;
+	root->on_worker = on_worker;
 	int res = call->step(call);
 	if (res != GRAFT_ASYNC)
 		res = unwind(call, res);
 	async_exit(&root->async, res);
+}
+
+/* What a worker does with a posted call. */
+static void call_run(struct work *w)
+{
+	take_step((struct stack_call *)((char *)w - offsetof(struct stack_call, work)), true);
 }
 
 int stack_start(struct stack_call *call)
@@ -227,30 +230,43 @@ static int step_io_done(struct stack_call *call)
 	return call->arg.io.done(stack_member(call)->inst, call->req, call->arg.io.res, call->arg.io.cookie);
 }
 
-/* The transfer itself needs no strand, only what follows it. */
-static void io_run(struct work *w)
+/* The transfer itself needs no strand, only what follows it; nor may what follows block the thread of the ring. */
+static void io_end(struct io_op *op, int64_t res)
 {
-	struct stack_call *call = (struct stack_call *)((char *)w - offsetof(struct stack_call, work));
+	struct stack_call *call = (struct stack_call *)((char *)op - offsetof(struct stack_call, io));
 
-	call->arg.io.res = io_transfer(&call->arg.io.what);
-	if (call->mount->strand) {
+	call->arg.io.res = res;
+	if (call->mount->strand || (call->mount->blocking && !op->on_worker)) {
 		post(call, step_io_done);
 		return;
 	}
 	call->step = step_io_done;
-	call_run(w);
+	take_step(call, op->on_worker);
+}
+
+static void io_cancel(struct graft_inst *inst, struct graft_req *req)
+{
+	struct stack_call *call = call_of(req);
+
+	(void)inst;
+	io_engine_cancel(call->mount->server->io, &call->io);
 }
 
 int stack_io(struct graft_req *req, const struct graft_io *io, graft_io_done *done, void *cookie)
 {
 	struct stack_call *call = call_of(req);
+	struct async_cancel cancel = { io_cancel, stack_member(call)->inst, req, NULL };
 
 	request_pin(call->root);
-	call->arg.io.what = *io;
+	call->io.what = *io;
+	call->io.what.kind &= ~(uint32_t)GRAFT_IO_CANCEL;
+	call->io.end = io_end;
 	call->arg.io.done = done;
 	call->arg.io.cookie = cookie;
-	call->work.fn = io_run;
-	return workers_try(call->mount->server->workers, &call->work) ? GRAFT_ASYNC : -EAGAIN;
+	/* Here, as the transfer may have ended, and the request with it, when post returns. */
+	if (io->kind & GRAFT_IO_CANCEL)
+		async_set_cancel(&call->root->async, &cancel);
+	return io_engine_post(call->mount->server->io, &call->io) ? -EAGAIN : GRAFT_ASYNC;
 }
 
 /* A call for a child request, its frames behind it. */

@@ -4,6 +4,7 @@
 #define GRAFT_SERVER_STACK_H
 
 #include "lib/iov.h"
+#include "server/io.h"
 #include "server/mount.h"
 #include "server/workers.h"
 
@@ -55,12 +56,12 @@ struct stack_call {
 		int res;
 		struct stack_call *child;
 		struct {
-			struct graft_io what;
 			graft_io_done *done;
 			void *cookie;
 			int64_t res;
 		} io;
 	} arg;
+	struct io_op io; /* a transfer that this call waits for */
 };
 
 /* Starts a call at its first member. Result of the operation, or GRAFT_ASYNC. */

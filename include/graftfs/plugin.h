@@ -166,18 +166,28 @@ typedef int graft_op(struct graft_inst *inst, struct graft_req *req);
 /* Way back of a layer: res is the result from below; the return value is this layer's, GRAFT_ASYNC included. */
 typedef int graft_up(struct graft_inst *inst, struct graft_req *req, int res, void *cookie);
 
-enum graft_io_kind { GRAFT_IO_READ = 1, GRAFT_IO_WRITE = 2, GRAFT_IO_FSYNC = 3, GRAFT_IO_FDATASYNC = 4 };
+enum graft_io_kind {
+	GRAFT_IO_READ = 1,
+	GRAFT_IO_WRITE = 2,
+	GRAFT_IO_FSYNC = 3,
+	GRAFT_IO_FDATASYNC = 4,
+	/* Or'ed to one of them: when the client wants the request ended, the transfer is asked to end, in place of what
+	 * graft_host.cancel named; done gets -EINTR, or what was moved before. Not for regular files, as a rule: a
+	 * program does not expect EINTR of those. */
+	GRAFT_IO_CANCEL = 1 << 8
+};
 
 /* One transfer for graft_host.io. iov must stay until done is called (a part of req->dst, or graft_host.alloc). */
 struct graft_io {
-	uint32_t kind;  /* enum graft_io_kind */
+	uint32_t kind;  /* enum graft_io_kind; READ and WRITE go on until all is moved, the file ends, or an error */
 	int32_t fd;     /* stays open until done is called */
 	uint64_t off;   /* bytes */
 	const struct iovec *iov;
 	uint32_t niov;  /* at most 1024 */
 	uint32_t flags; /* RWF_* for preadv2, pwritev2 */
 };
-/* Called on a worker with the bytes moved or -errno; its return value is the operation's (GRAFT_ASYNC: still going). */
+/* Called on a thread of the server's with the bytes moved or -errno; its return value is the operation's (GRAFT_ASYNC:
+ * still going). All transfers may share that thread: what blocks goes to defer. */
 typedef int graft_io_done(struct graft_inst *inst, struct graft_req *req, int64_t res, void *cookie);
 
 /*
@@ -214,7 +224,8 @@ struct graft_host {
 	/* Runs fn on a worker, where it may block; fn returns like an operation. Returns GRAFT_ASYNC, or -EAGAIN when the
 	 * workers' bounded queue is full. */
 	int (*defer)(struct graft_req *, graft_op *fn);
-	/* A transfer that may block, off the queue thread. Returns GRAFT_ASYNC or -EAGAIN. io is copied. */
+	/* A transfer that may block, off the queue thread: by io_uring where the kernel has it, else by a worker. Any number
+	 * of them are under way at the same time. Returns GRAFT_ASYNC or -EAGAIN. io is copied, what it points to is not. */
 	int (*io)(struct graft_req *, const struct graft_io *io, graft_io_done *done, void *cookie);
 
 	/* Opens a path of the host for an instance, from outside the sandbox; O_CLOEXEC is added. fd, or -errno with err.

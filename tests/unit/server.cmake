@@ -7,6 +7,9 @@ foreach(name backing decode init stack async state workers services metrics)
 	graft_add_unit_test(server-${name} LIBS server-rig SOURCES test_${name}.c)
 endforeach()
 set_tests_properties(unit/server-async PROPERTIES LABELS full TIMEOUT 300 COST 100)
+graft_add_unit_test(server-io LIBS graft_server SOURCES test_io.c)
+target_link_options(test-server-io PRIVATE -Wl,--wrap=io_uring_queue_init_params,--wrap=io_uring_register_restrictions
+	-Wl,--wrap=io_uring_enable_rings,--wrap=io_uring_peek_batch_cqe,--wrap=thread_start)
 # The mount table, by clients that look while it changes.
 add_library(server-world OBJECT server_calls.c server_world.c)
 target_link_libraries(server-world PUBLIC server-rig)

@@ -90,6 +90,8 @@ static int by_io(struct layer *l, struct graft_req *req)
 {
 	struct graft_io io = { .kind = GRAFT_IO_READ, .fd = l->io_fd, .iov = req->dst, .niov = req->ndst };
 
+	if (l->io_cancel)
+		io.kind |= GRAFT_IO_CANCEL;
 	return l->host->io(req, &io, io_done, NULL);
 }
 

@@ -4,6 +4,7 @@
 #define GRAFT_TESTS_UNIT_SERVER_LAYERS_H
 
 #include <graftfs/plugin.h>
+#include <stdbool.h>
 
 #define LAYERS 4 /* a, b, c, and the backend, the last */
 #define BACKEND 3
@@ -27,6 +28,7 @@ struct layer {
 	int hook_result; /* of its dirent hook for the entry named "hidden" */
 	uint64_t size;   /* GETATTR */
 	int io_fd;
+	bool io_cancel; /* MODE_IO: with GRAFT_IO_CANCEL */
 	const struct graft_host *host;
 	struct graft_slot *slot;
 	/* seen */

@@ -133,6 +133,32 @@ static void interrupt(uint64_t unique)
 	rig_request_free(q);
 }
 
+/* A transfer that waits ends by INTERRUPT where the plugin wants that, else by itself. */
+static void test_interrupt_io(void **state)
+{
+	struct fuse_read_in in = { .size = 3 };
+	int p[2];
+
+	(void)state;
+	start_stack();
+	assert_int_equal(pipe(p), 0);
+	layers[BACKEND].down = MODE_IO;
+	layers[BACKEND].io_fd = p[0];
+	for (int cancel = 0; cancel < 2; cancel++) {
+		layers[BACKEND].io_cancel = cancel;
+		rig_fill(rig, requests[0], FUSE_READ, NODE, &in, sizeof(in), NULL, 0, RIG_ROOM);
+		assert_true(rig_serve(rig, requests[0]));
+		interrupt(unique_of(0));
+		usleep(5000);
+		if (!cancel)
+			assert_int_equal(write(p[1], "abc", 3), 3);
+		rig_wait(requests[0]);
+		assert_int_equal(rig_error(requests[0]), cancel ? -EINTR : 0);
+	}
+	close(p[0]);
+	close(p[1]);
+}
+
 static void test_interrupt(void **state)
 {
 	(void)state;
@@ -556,6 +582,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_interrupt, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_interrupt_io, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cancel_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_interrupt_while_running, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_race, set_up, tear_down),

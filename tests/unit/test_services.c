@@ -302,28 +302,28 @@ static void test_io(void **state)
 	for (int i = 0; i < 300; i++)
 		iov[i] = (struct iovec){ from + i * 7, 7 };
 	struct graft_io io = { .kind = GRAFT_IO_WRITE, .fd = fd, .off = 10, .iov = iov, .niov = 300 };
-	assert_int_equal(io_transfer(&io), sizeof(from));
+	assert_int_equal(io_transfer(&io, 0), sizeof(from));
 	for (int i = 0; i < 300; i++)
 		iov[i].iov_base = to + i * 7;
 	io.kind = GRAFT_IO_READ;
-	assert_int_equal(io_transfer(&io), sizeof(to));
+	assert_int_equal(io_transfer(&io, 0), sizeof(to));
 	assert_memory_equal(from, to, sizeof(to));
 	io.off = 1000;
-	assert_int_equal(io_transfer(&io), sizeof(to) - 990);
+	assert_int_equal(io_transfer(&io, 0), sizeof(to) - 990);
 	io.off = 1 << 20;
-	assert_int_equal(io_transfer(&io), 0);
+	assert_int_equal(io_transfer(&io, 0), 0);
 	io.kind = GRAFT_IO_FSYNC;
-	assert_int_equal(io_transfer(&io), 0);
+	assert_int_equal(io_transfer(&io, 0), 0);
 	io.kind = GRAFT_IO_FDATASYNC;
-	assert_int_equal(io_transfer(&io), 0);
+	assert_int_equal(io_transfer(&io, 0), 0);
 	io.kind = 99;
-	assert_int_equal(io_transfer(&io), -EINVAL);
+	assert_int_equal(io_transfer(&io, 0), -EINVAL);
 	io.kind = GRAFT_IO_READ;
 	io.niov = 1025;
-	assert_int_equal(io_transfer(&io), -EINVAL);
+	assert_int_equal(io_transfer(&io, 0), -EINVAL);
 	io.niov = 300;
 	io.fd = -1;
-	assert_int_equal(io_transfer(&io), -EBADF);
+	assert_int_equal(io_transfer(&io, 0), -EBADF);
 	close(fd);
 }
 
@@ -344,9 +344,9 @@ static void test_io_short(void **state)
 	small.rlim_cur = 4096;
 	void (*kept)(int) = signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	assert_int_equal(io_transfer(&io), 6);
+	assert_int_equal(io_transfer(&io, 0), 6);
 	io.off = 4096;
-	assert_int_equal(io_transfer(&io), -EFBIG);
+	assert_int_equal(io_transfer(&io, 0), -EFBIG);
 	setrlimit(RLIMIT_FSIZE, &old);
 	signal(SIGXFSZ, kept);
 	close(fd);
