@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -42,16 +43,16 @@ static int learn_read(struct handle *h)
 }
 
 /*
- * Reads to the end of the file or of dst. 0, -errno, or with RWF_NOWAIT -EAGAIN where the rest would block; req->done
+ * Reads by fd to the end of the file or of dst. 0, -errno, or with RWF_NOWAIT -EAGAIN where the rest would block; req->done
  * says how far it came. The usual read, all of it cached, is one system call; a short one needs another to tell the end
  * of the file from a page that is not there yet.
  */
-static int read_on(struct graft_req *req, struct handle *h, int rwf)
+static int read_on(struct graft_req *req, struct handle *h, int fd, int rwf)
 {
 	const struct fuse_read_in *in = req->in;
 
 	while (req->done < req->dst_len) {
-		ssize_t n = move_some(preadv2, h->fd, req->dst, req->ndst, req->done, in->offset, rwf);
+		ssize_t n = move_some(preadv2, fd, req->dst, req->ndst, req->done, in->offset, rwf);
 		if (n == -EOPNOTSUPP && rwf) {
 			rwf = learn_read(h);
 			if (rwf < 0)
@@ -69,18 +70,87 @@ static int read_on(struct graft_req *req, struct handle *h, int rwf)
 	return 0;
 }
 
-static int read_rest(struct graft_req *req, struct handle *h)
+/*
+ * An O_DIRECT transfer whose place, length or memory the file system does not take (EINVAL; how it wants them statx can
+ * tell, but only the attempt is sure) goes through the page cache, which stays coherent with direct transfers: by a
+ * descriptor of the same file that is open for this one call. fd or -errno.
+ */
+static int open_cached(const struct graft_inst *inst, const struct handle *h)
 {
-	return read_on(req, h, 0);
+	int flags = fcntl(h->fd, F_GETFL) & (O_ACCMODE | O_SYNC | O_DSYNC | O_NOATIME);
+	char name[16];
+
+	snprintf(name, sizeof(name), "%d", h->fd);
+	int fd = openat(inst->proc_fd, name, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
-/* On a worker: from req->done on. */
+/* From req->done on; may block. */
+static int read_rest(struct graft_req *req, struct handle *h)
+{
+	int res = read_on(req, h, h->fd, 0);
+
+	if (res != -EINVAL || !h->direct)
+		return res;
+	int fd = open_cached(pt_session(req)->inst, h);
+	if (fd < 0)
+		return res;
+	res = read_on(req, h, fd, 0);
+	close(fd);
+	return res;
+}
+
+/* On a worker. */
 static int read_blocking(struct graft_inst *inst, struct graft_req *req)
 {
 	const struct fuse_read_in *in = req->in;
 	(void)inst;
 
 	return handle_with(req, in->fh, read_rest);
+}
+
+/* h is pinned since the transfer began. */
+static int read_done(struct graft_inst *inst, struct graft_req *req, int64_t res, void *cookie)
+{
+	struct handle *h = cookie;
+	bool again = res == -EINVAL && h->direct;
+
+	handle_put(pt_session(req), h);
+	if (again)
+		return pt_defer(inst, req, read_blocking);
+	if (res > 0)
+		req->done += (uint64_t)res;
+	return res < 0 && !req->done ? (int)res : 0;
+}
+
+/* Sets io's list to what of dst is not there yet; it must stay until the transfer ends. False: no memory. */
+static bool set_list(struct graft_req *req, struct graft_io *io)
+{
+	io->iov = req->dst;
+	io->niov = req->ndst;
+	if (!req->done)
+		return true;
+	struct iovec *rest = pt_session(req)->inst->host->alloc(req, req->ndst * sizeof(*rest));
+	struct iov_cursor c = iov_cursor(req->dst, req->ndst);
+	uint64_t bytes;
+	if (!rest)
+		return false;
+	iov_skip(&c, req->done);
+	io->niov = iov_slice(&c, UINT64_MAX, rest, req->ndst, &bytes);
+	io->iov = rest;
+	return true;
+}
+
+/* What would block goes to the server's ring; where it takes no more, to a worker. h's pin is given away. */
+static int read_later(struct graft_inst *inst, struct graft_req *req, struct handle *h)
+{
+	const struct fuse_read_in *in = req->in;
+	struct graft_io io = {.kind = GRAFT_IO_READ, .fd = h->fd, .off = in->offset + req->done};
+
+	if (set_list(req, &io) && inst->host->io(req, &io, read_done, h) == GRAFT_ASYNC)
+		return GRAFT_ASYNC;
+	handle_put(pt_session(req), h);
+	return pt_defer(inst, req, read_blocking);
 }
 
 int pt_op_read(struct graft_inst *inst, struct graft_req *req)
@@ -96,44 +166,112 @@ int pt_op_read(struct graft_inst *inst, struct graft_req *req)
 	if (in->offset > INT64_MAX)
 		res = -EINVAL;
 	else if (inst->blocking || (how == HANDLE_READ_PLAIN && !h->direct))
-		res = read_on(req, h, 0);
+		res = read_rest(req, h);
 	else if (h->direct || how == HANDLE_READ_BLOCKING)
 		res = -EAGAIN;
 	else
-		res = read_on(req, h, RWF_NOWAIT);
+		res = read_on(req, h, h->fd, RWF_NOWAIT);
+	if (res == -EAGAIN)
+		return read_later(inst, req, h);
 	handle_put(s, h);
-	return res == -EAGAIN ? pt_defer(inst, req, read_blocking) : res;
+	return res;
 }
 
-static int write_on(struct graft_req *req, struct handle *h)
+/* What the guest's cache writes back has its place already, whatever the flags of the file it goes through. */
+static int append_flag(const struct fuse_write_in *in)
+{
+	return (in->flags & O_APPEND) && !(in->write_flags & FUSE_WRITE_CACHE) ? RWF_APPEND : 0;
+}
+
+static bool kills_privileges(const struct graft_req *req)
 {
 	const struct fuse_write_in *in = req->in;
+
+	return (in->write_flags & FUSE_WRITE_KILL_SUIDGID) && pt_flag(req, FUSE_HANDLE_KILLPRIV_V2);
+}
+
+/* What was written before an error counts; the error comes with the next WRITE. */
+static int write_result(struct graft_req *req, uint64_t done, int64_t last)
+{
 	struct fuse_write_out *out = req->out;
-	bool kill = (in->write_flags & FUSE_WRITE_KILL_SUIDGID) && pt_flag(req, FUSE_HANDLE_KILLPRIV_V2);
-	/* What the guest's cache writes back has its place already, whatever the flags of the file it goes through. */
-	int rwf = (in->flags & O_APPEND) && !(in->write_flags & FUSE_WRITE_CACHE) ? RWF_APPEND : 0;
+
+	out->size = (uint32_t)done;
+	return last < 0 && !done ? (int)last : 0;
+}
+
+static int write_on(struct graft_req *req, int fd)
+{
+	const struct fuse_write_in *in = req->in;
+	bool dropped = kills_privileges(req) && pt_fsetid_drop();
 	uint64_t done = 0;
 	ssize_t n;
 
-	bool dropped = kill && pt_fsetid_drop();
 	do {
-		n = move_some(pwritev2, h->fd, req->src, req->nsrc, done, in->offset, rwf);
+		n = move_some(pwritev2, fd, req->src, req->nsrc, done, in->offset, append_flag(in));
 		if (n > 0)
 			done += (uint64_t)n;
 	} while (n > 0 && done < req->src_len);
 	pt_fsetid_restore(dropped);
-	out->size = (uint32_t)done;
-	return n < 0 && !done ? (int)n : 0;
+	return write_result(req, done, n);
 }
 
+/* Here and now, by whatever way the file system takes. */
+static int write_whole(struct graft_req *req, struct handle *h)
+{
+	int res = write_on(req, h->fd);
+
+	if (res != -EINVAL || !h->direct)
+		return res;
+	int fd = open_cached(pt_session(req)->inst, h);
+	if (fd < 0)
+		return res;
+	res = write_on(req, fd);
+	close(fd);
+	return res;
+}
+
+/* On a worker. */
 static int write_blocking(struct graft_inst *inst, struct graft_req *req)
 {
 	const struct fuse_write_in *in = req->in;
 	(void)inst;
 
-	return handle_with(req, in->fh, write_on);
+	return handle_with(req, in->fh, write_whole);
 }
 
+/* h is pinned since the transfer began. */
+static int write_done(struct graft_inst *inst, struct graft_req *req, int64_t res, void *cookie)
+{
+	struct handle *h = cookie;
+
+	handle_put(pt_session(req), h);
+	if (res == -EINVAL)
+		return pt_defer(inst, req, write_blocking);
+	return write_result(req, res > 0 ? (uint64_t)res : 0, res);
+}
+
+/*
+ * Direct writes go to the server's ring, whose thread has its own rights: what needs them dropped is a worker's. So is
+ * O_SYNC through the page cache, which the kernel would do on a thread of its own, one write of a file after the other.
+ * h's pin is given away.
+ */
+static int write_later(struct graft_inst *inst, struct graft_req *req, struct handle *h)
+{
+	const struct fuse_write_in *in = req->in;
+	struct graft_io io = {.kind = GRAFT_IO_WRITE,
+			      .fd = h->fd,
+			      .off = in->offset,
+			      .iov = req->src,
+			      .niov = req->nsrc,
+			      .flags = (uint32_t)append_flag(in)};
+
+	if (h->direct && !kills_privileges(req) && inst->host->io(req, &io, write_done, h) == GRAFT_ASYNC)
+		return GRAFT_ASYNC;
+	handle_put(pt_session(req), h);
+	return pt_defer(inst, req, write_blocking);
+}
+
+/* Into the page cache here and now: RWF_NOWAIT costs more than the rare wait (docs/performance.md). */
 int pt_op_write(struct graft_inst *inst, struct graft_req *req)
 {
 	const struct fuse_write_in *in = req->in;
@@ -147,11 +285,11 @@ int pt_op_write(struct graft_inst *inst, struct graft_req *req)
 	int res = handle_get(s, in->fh, req->node, &h);
 	if (res < 0)
 		return res;
-	bool waits = h->sync && !inst->blocking;
-	if (!waits)
-		res = write_on(req, h);
+	if (h->sync && !inst->blocking)
+		return write_later(inst, req, h);
+	res = write_whole(req, h);
 	handle_put(s, h);
-	return waits ? pt_defer(inst, req, write_blocking) : res;
+	return res;
 }
 
 static int allocate(struct graft_req *req, struct handle *h)

@@ -156,16 +156,21 @@ static void test_read_miss(void **state)
 	uint64_t node = make(f, "a", sizeof(want), O_RDONLY, &fh);
 	pattern(want, sizeof(want));
 	for (int full = 0; full < 2; full++) {
-		/* All of it missing; then only the rest, which a worker reads on from where the queue's thread came. */
+		/* Nearly all of it missing; then only the rest, read on from where the queue's thread came. */
 		for (nowait_limit = 1; nowait_limit <= 5000; nowait_limit += 4999) {
 			f->fake->queue_full = full;
-			uint32_t before = f->fake->deferred;
+			uint32_t before = f->fake->ios;
 			memset(got, 0, sizeof(got));
 			assert_int_equal(rq_read(f, node, fh, 0, got, sizeof(got)), sizeof(got));
 			assert_memory_equal(got, want, sizeof(got));
-			assert_int_equal(f->fake->deferred, before + (full ? 0 : 1));
+			assert_int_equal(f->fake->ios, before + (full ? 0 : 1));
 		}
 	}
+	/* No memory for the rest of the list: a worker needs none. */
+	f->fake->queue_full = false;
+	f->fake->alloc_failures = 1;
+	assert_int_equal(rq_read(f, node, fh, 0, got, sizeof(got)), sizeof(got));
+	assert_int_equal(f->fake->deferred, 1);
 	/* A short file and a miss before its end. */
 	nowait_limit = 5000;
 	assert_int_equal(rq_read(f, node, fh, 4000, got, sizeof(got)), sizeof(want) - 4000);
@@ -183,11 +188,11 @@ static void test_read_without_nowait(void **state)
 	reads = 0;
 	assert_int_equal(rq_read(f, node, fh, 0, got, 50), 50);
 	assert_int_equal(reads, 2);
-	assert_int_equal(f->fake->deferred, on_tmpfs(f) ? 0 : 1);
+	assert_int_equal(f->fake->ios, on_tmpfs(f) ? 0 : 1);
 	/* The handle knows now. */
 	assert_int_equal(rq_read(f, node, fh, 50, got, 50), 50);
 	assert_int_equal(reads, 3);
-	assert_int_equal(f->fake->deferred, on_tmpfs(f) ? 0 : 2);
+	assert_int_equal(f->fake->ios, on_tmpfs(f) ? 0 : 2);
 	assert_int_equal(rq_read(f, node, fh, 50, got, 100), 50);
 }
 
@@ -271,7 +276,7 @@ static void test_direct_io(void **state)
 	f->fake->queue = true;
 	assert_int_equal(fake_call(fr), 0);
 	assert_int_equal(fr->req.done, 6000);
-	assert_int_equal(f->fake->deferred, 1);
+	assert_int_equal(f->fake->ios, 1);
 	fake_req_free(fr);
 
 	fr = fake_req_new(f->fake, FUSE_WRITE, node);
@@ -281,7 +286,8 @@ static void test_direct_io(void **state)
 	fr->req.src_len = 8192;
 	assert_int_equal(fake_call(fr), 0);
 	assert_int_equal(fake_out(fr, struct fuse_write_out)->size, 8192);
-	assert_int_equal(f->fake->deferred, 2);
+	assert_int_equal(f->fake->ios, 2);
+	assert_int_equal(f->fake->deferred, 0);
 	assert_int_equal(rq_size(f, "a"), 8192);
 	fake_req_free(fr);
 	free(iov.iov_base);
@@ -343,6 +349,86 @@ static void test_sync_handles_wait_on_workers(void **state)
 		assert_int_equal(rq_write(f, node, fh, 2, "xy", 2), 2);
 		assert_int_equal(f->fake->deferred, 1);
 	}
+}
+
+/* The ring's thread keeps its rights, a worker can drop them. */
+static void test_direct_write_kills_privileges(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t fh;
+
+	f->set.direct_io = true;
+	f->session.flags |= FUSE_HANDLE_KILLPRIV_V2;
+	rq_restart(f);
+	uint64_t node = make(f, "a", 10, O_RDWR | O_DIRECT, &fh);
+	assert_int_equal(chmod(fixture_path(f, "a"), 04755), 0);
+	assert_int_equal(rq_write_flags(f, node, fh, 0, "AB", 2, 0, FUSE_WRITE_KILL_SUIDGID), 2);
+	assert_int_equal(f->fake->deferred, 1);
+	assert_int_equal(f->fake->ios, 0);
+	assert_int_equal(rq_mode(f, "a") & 07777, 0755);
+}
+
+/* Where the file system does not take them directly, they go through its cache. */
+static void test_direct_io_unaligned(void **state)
+{
+	static const struct {
+		uint32_t off, len, shift; /* bytes; shift: of the memory */
+	} cases[] = {{0, 4096, 1}, {0, 4096, 8}, {1, 4096, 0}, {0, 100, 0}, {511, 4099, 3}, {4096, 8192, 512}};
+	struct fixture *f = *state;
+	struct iovec iov;
+	char *memory = NULL, want[65536];
+	uint64_t fh;
+
+	f->set.direct_io = true;
+	rq_restart(f);
+	uint64_t node = make(f, "a", 60000, O_RDWR | O_DIRECT, &fh);
+	pattern(want, 60000);
+	assert_int_equal(posix_memalign((void **)&memory, 4096, 65536), 0);
+	int before = fixture_open_fds();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (int blocking = 0; blocking < 2; blocking++) {
+			f->inst->blocking = blocking;
+			iov = (struct iovec){memory + cases[i].shift, cases[i].len};
+			memset(memory, 0, 65536);
+			struct fake_req *fr = fake_req_new(f->fake, FUSE_READ, node);
+			fake_in(fr, struct fuse_read_in)->fh = fh;
+			fake_in(fr, struct fuse_read_in)->offset = cases[i].off;
+			fr->req.dst = &iov;
+			fr->req.ndst = 1;
+			fr->req.dst_len = cases[i].len;
+			assert_int_equal(fake_call(fr), 0);
+			assert_int_equal(fr->req.done, cases[i].len);
+			assert_memory_equal(iov.iov_base, want + cases[i].off, cases[i].len);
+			fake_req_free(fr);
+
+			memset(iov.iov_base, (int)('a' + i), cases[i].len);
+			memset(want + cases[i].off, (int)('a' + i), cases[i].len);
+			fr = fake_req_new(f->fake, FUSE_WRITE, node);
+			fake_in(fr, struct fuse_write_in)->fh = fh;
+			fake_in(fr, struct fuse_write_in)->offset = cases[i].off;
+			fr->req.src = &iov;
+			fr->req.nsrc = 1;
+			fr->req.src_len = cases[i].len;
+			assert_int_equal(fake_call(fr), 0);
+			assert_int_equal(fake_out(fr, struct fuse_write_out)->size, cases[i].len);
+			fake_req_free(fr);
+		}
+	}
+	assert_int_equal(fixture_open_fds(), before);
+	assert_int_equal(rq_size(f, "a"), 60000);
+	/* What went which way is one file. */
+	iov = (struct iovec){memory, 61440};
+	f->inst->blocking = false;
+	struct fake_req *fr = fake_req_new(f->fake, FUSE_READ, node);
+	fake_in(fr, struct fuse_read_in)->fh = fh;
+	fr->req.dst = &iov;
+	fr->req.ndst = 1;
+	fr->req.dst_len = iov.iov_len;
+	assert_int_equal(fake_call(fr), 0);
+	assert_int_equal(fr->req.done, 60000);
+	assert_memory_equal(memory, want, 60000);
+	fake_req_free(fr);
+	free(memory);
 }
 
 /* What was written before the error counts; the error comes with the next request. */
@@ -541,6 +627,8 @@ int main(void)
 	    T(test_write),
 	    T(test_append),
 	    T(test_sync_handles_wait_on_workers),
+	    T(test_direct_write_kills_privileges),
+	    T(test_direct_io_unaligned),
 	    T(test_write_partly),
 	    T(test_readonly),
 	    T(test_fallocate),
