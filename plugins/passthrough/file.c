@@ -47,8 +47,14 @@ static int readonly_check(const struct pt_settings *set, uint32_t guest)
 	return guest & (O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)) ? -EINVAL : 0;
 }
 
+/* The flags of the guest's open(2): fuse_open_in and fuse_create_in begin with them. */
+static uint32_t guest_flags(const struct graft_req *req)
+{
+	return *(const uint32_t *)req->in;
+}
+
 /* FOPEN_* of the reply, by cache mode (reference 4.2). */
-static uint32_t reply_flags(const struct graft_inst *inst, int flags)
+static uint32_t reply_flags(const struct graft_req *req, int flags)
 {
 	static const uint32_t file[] = {[PT_CACHE_AUTO] = 0,
 					[PT_CACHE_ALWAYS] = FOPEN_KEEP_CACHE,
@@ -59,11 +65,16 @@ static uint32_t reply_flags(const struct graft_inst *inst, int flags)
 				       [PT_CACHE_METADATA] = FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR,
 				       [PT_CACHE_NEVER] = 0};
 
+	uint32_t cache = pt_session(req)->inst->set->cache;
+
 	if (flags & O_DIRECTORY)
-		return dir[inst->set->cache];
-	uint32_t reply = file[inst->set->cache];
-	/* Writes past the guest's page cache need no order among them in the guest: the host's file has its own. */
-	if ((reply & FOPEN_DIRECT_IO) || (flags & O_DIRECT))
+		return dir[cache];
+	uint32_t reply = file[cache];
+	/*
+	 * Writes past the guest's page cache need no order among them in the guest: the host's file has its own,
+	 * whether the guest's O_DIRECT is passed on or not.
+	 */
+	if ((reply & FOPEN_DIRECT_IO) || (guest_flags(req) & O_DIRECT))
 		reply |= FOPEN_PARALLEL_DIRECT_WRITES;
 	return reply;
 }
@@ -96,7 +107,7 @@ static int adopt_fd(const struct graft_req *req, const struct opened *o, struct 
 	struct pt_session *s = pt_session(req);
 	int res = 0;
 
-	out->open_flags = reply_flags(s->inst, o->flags);
+	out->open_flags = reply_flags(req, o->flags);
 	if (o->list) {
 		parts.dir = dir_stream_new();
 		res = parts.dir ? 0 : -ENOMEM;

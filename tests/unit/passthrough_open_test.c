@@ -120,6 +120,11 @@ static void test_open_filters_flags(void **state)
 	assert_int_equal(try_open(f, node, O_WRONLY | O_CREAT) & O_ACCMODE, O_WRONLY);
 	assert_int_equal(try_open(f, node, O_WRONLY | O_SYNC) & O_SYNC, O_SYNC);
 
+	/* The guest's direct writes need no order in the guest, though O_DIRECT is not passed on. */
+	assert_int_equal(rq_open(f, node, O_WRONLY | O_DIRECT, &fh, &open_flags), 0);
+	assert_false(host_flags(f, node, fh) & O_DIRECT);
+	assert_int_equal(open_flags, FOPEN_PARALLEL_DIRECT_WRITES);
+
 	f->set.preserve_noatime = f->set.direct_io = true;
 	f->session.flags |= FUSE_WRITEBACK_CACHE;
 	rq_restart(f);
