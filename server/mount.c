@@ -26,8 +26,11 @@ int mount_plugin_error(struct graft_error *err, int res, const char *what, const
 static void mount_free(struct mount *m);
 static void end_run(struct work *w);
 
+/* Of an instance that leaves it alone: nothing, as if the table had none. A backend's word ends the way: it cannot. */
 static graft_op *member_op(const struct mount_member *m, uint32_t opcode)
 {
+	if (m->desc->kind == GRAFT_LAYER && m->features.leaves[opcode / 64] >> opcode % 64 & 1)
+		return NULL;
 	return opcode < m->desc->nops ? m->desc->ops[opcode] : NULL;
 }
 

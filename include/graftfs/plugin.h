@@ -119,12 +119,14 @@ struct graft_features {
 	uint64_t can;  /* flags this instance can serve; one that any mount cannot serve is not negotiated */
 	uint64_t want; /* flags it profits from: those with an "auto" transport key are negotiated if some mount wants them */
 	uint64_t need; /* flags without which it cannot work: INIT fails with EPROTO where the client lacks one */
+	/* since 1.1 */
+	uint64_t leaves[4]; /* layer: opcodes this instance leaves alone though its table has them; bit opcode % 64 of opcode / 64 */
 };
 
 /*
  * A request. The server's memory; valid until completed. Fields of the first group are constant for a backend; a layer
- * may set in, name, name2, data, src, dst, uid, gid and groups to private copies before next() and must put them back
- * in up(). node, fh and everything in `in` are a guest's words: look them up, never dereference or index with them.
+ * may set in, name, name2, data, src, dst, uid, gid, groups, secctx_name and secctx to private copies before next() and
+ * must put them back in up(). node, fh and everything in `in` are a guest's words: look them up, never dereference or index with them.
  */
 struct graft_req {
 	uint32_t size;

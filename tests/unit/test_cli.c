@@ -108,7 +108,7 @@ static void test_version_and_help(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		run(versions[i], o);
 		assert_int_equal(o->status, 0);
-		assert_string_equal(o->out, "graftfsd " GRAFT_VERSION ", plugin ABI 1.0\n");
+		assert_string_equal(o->out, "graftfsd " GRAFT_VERSION ", plugin ABI 1.1\n");
 		assert_string_equal(o->err, "");
 	}
 	static const char *const helps[] = { "--help", "-h" };

@@ -318,6 +318,28 @@ static void test_older_layer(void **state)
 	assert_string_equal(layers_trace(), ">a >b >z <b <a");
 }
 
+static void leave_unlink(struct graft_inst *inst, struct graft_features *f)
+{
+	(void)inst;
+	f->can = UINT64_MAX;
+	f->leaves[FUSE_UNLINK / 64] |= UINT64_C(1) << FUSE_UNLINK % 64;
+	f->leaves[FUSE_RENAME2 / 64] |= UINT64_C(1) << FUSE_RENAME2 % 64;
+}
+
+/* What an instance leaves alone goes past it; a backend cannot leave anything. */
+static void test_leaves(void **state)
+{
+	(void)state;
+	plugin_b.features = plugin_backend.features = leave_unlink;
+	start();
+	assert_int_equal(unlink_x(), 0);
+	assert_string_equal(layers_trace(), ">a >c >z <c <a");
+	assert_int_equal(rig->server->mounts.first->routes[1][FUSE_RENAME2].opcode, FUSE_RENAME);
+	layers_clear_trace();
+	assert_int_equal(rig_call(rig, q, FUSE_RMDIR, NODE, NULL, 0, "x", 2), 0);
+	assert_string_equal(layers_trace(), ">a >b >c >z <c <b <a");
+}
+
 static const char *const entries[] = { ".", "..", "hidden", "a", "four", "eight888" };
 static int results[6];
 static uint32_t listed;
@@ -596,6 +618,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_copy_64, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_batch_forget, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_older_layer, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_leaves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_dirents, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_readdirplus_absent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sub_depth, set_up, tear_down),
