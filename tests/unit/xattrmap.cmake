@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests of the rules that map names of extended attributes.
+foreach(name rules xml)
+	graft_add_unit_test(xattrmap-${name} LIBS graft_xattrmap SOURCES xattrmap_${name}_test.c)
+endforeach()
