@@ -57,8 +57,8 @@ static void append(struct xattrmap *map, const struct xattrmap_rule *from, uint3
 	rule->scope = XATTRMAP_ALL;
 }
 
-/* What a map stands for: names are prefixed; who could meet on the other side is kept out; the rest passes, or is hidden
- * where everything is prefixed. */
+/* What a map stands for: names are prefixed; who could meet on the other side is kept out; the rest passes, or is
+ * hidden where everything is prefixed. */
 static void append_map(struct xattrmap *map, const struct xattrmap_rule *written)
 {
 	struct xattrmap_rule other = *written, rest = *written;
@@ -79,7 +79,8 @@ static void append_map(struct xattrmap *map, const struct xattrmap_rule *written
 int xattrmap_add(struct xattrmap *map, const struct xattrmap_rule *rule, struct graft_error *err)
 {
 	if (map->done)
-		return error_set(err, EINVAL, "a rule stands behind the map; a map must be the last rule, and the only map");
+		return error_set(err, EINVAL,
+				 "a rule stands behind the map; a map must be the last rule, and the only map");
 	if (map->nwritten == XATTRMAP_RULES_MAX)
 		return error_set(err, E2BIG, "there are more than %d rules", XATTRMAP_RULES_MAX);
 	if (rule->key_len > XATTRMAP_NAME_MAX || rule->prepend_len > XATTRMAP_NAME_MAX)
@@ -112,6 +113,14 @@ int xattrmap_end(struct xattrmap *map, struct graft_error *err)
 	/* A map's own last rule takes all names. */
 	append(map, &last, XATTRMAP_BAD);
 	return 0;
+}
+
+void xattrmap_one_line(struct graft_error *err)
+{
+	for (char *c = err ? err->text : ""; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	}
 }
 
 static bool begins(const char *name, size_t len, const char *with, size_t with_len)

@@ -10,9 +10,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define XATTRMAP_NAME_MAX  255           /* bytes: XATTR_NAME_MAX of Linux; no key can match what is longer */
-#define XATTRMAP_RULES_MAX 1024          /* written ones, includes resolved */
-#define XATTRMAP_FILE_MAX  (256 * 1024)  /* bytes */
+#define XATTRMAP_NAME_MAX 255          /* bytes: XATTR_NAME_MAX of Linux; no key can match what is longer */
+#define XATTRMAP_RULES_MAX 1024        /* written ones, includes resolved */
+#define XATTRMAP_FILE_MAX (256 * 1024) /* bytes */
 
 enum xattrmap_type { XATTRMAP_PREFIX, XATTRMAP_OK, XATTRMAP_BAD, XATTRMAP_UNSUPPORTED, XATTRMAP_MAP };
 enum xattrmap_scope { XATTRMAP_CLIENT = 1, XATTRMAP_SERVER = 2, XATTRMAP_ALL = 3 };
@@ -64,10 +64,13 @@ bool xattrmap_is_xml(const char *text, size_t len);
 /* NULL is fine. */
 void xattrmap_free(struct xattrmap *map);
 
-/* For readers of a form. add copies key and prepend and numbers the rule; end adds the implicit last rule. err has no place yet. */
+/* For readers of a form. add copies key and prepend and numbers the rule; end adds the implicit last rule. err has no
+ * place yet. */
 struct xattrmap *xattrmap_new(void);
 int xattrmap_add(struct xattrmap *map, const struct xattrmap_rule *rule, struct graft_error *err);
 int xattrmap_end(struct xattrmap *map, struct graft_error *err);
+/* A message that repeats words of a text stays one line that steers no terminal. NULL is fine. */
+void xattrmap_one_line(struct graft_error *err);
 
 /* The rule that decides over a name: the first of that scope (CLIENT or SERVER) that matches. Never NULL. */
 const struct xattrmap_rule *xattrmap_find(const struct xattrmap *map, uint32_t scope, const char *name, size_t len);

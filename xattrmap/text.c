@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* virtiofsd's syntax: D TYPE D SCOPE D KEY D PREPEND D, or D map D KEY D PREPEND D, where D is each rule's first character. */
+/* virtiofsd's syntax: D TYPE D SCOPE D KEY D PREPEND D, or D map D KEY D PREPEND D; D is any character. */
 #include "xattrmap/rules.h"
 
 #include "lib/cleanup.h"
@@ -7,16 +7,16 @@
 #include <errno.h>
 #include <string.h>
 
-#define FORMS      "%.*sTYPE%.*sSCOPE%.*sKEY%.*sPREPEND%.*s or %.*smap%.*sKEY%.*sPREPEND%.*s"
-#define D(s)       (int)(s)->d_len, (s)->d
+#define FORMS "%.*sTYPE%.*sSCOPE%.*sKEY%.*sPREPEND%.*s or %.*smap%.*sKEY%.*sPREPEND%.*s"
+#define D(s) (int)(s)->d_len, (s)->d
 #define FORMS_OF(s) D(s), D(s), D(s), D(s), D(s), D(s), D(s), D(s), D(s)
 
 /* A text on its way. */
 struct scan {
-	const char *text, *at, *end;
+	const char *at, *end;
 	const char *d; /* the delimiter of the rule that is read: one character of UTF-8, or one byte that is none */
 	size_t d_len;
-	uint32_t line; /* that `at` is in */
+	uint32_t line;       /* that `at` is in */
 	const char *counted; /* up to here */
 };
 
@@ -160,7 +160,7 @@ static int take_all(struct scan *s, struct xattrmap *map, const struct xattrmap_
 struct xattrmap *xattrmap_parse_rules(const char *text, size_t len, const struct xattrmap_source *from,
 				      struct graft_error *err)
 {
-	struct scan s = { .text = text, .at = text, .end = text + len, .line = 1, .counted = text };
+	struct scan s = { .at = text, .end = text + len, .line = 1, .counted = text };
 	struct xattrmap *map;
 
 	if (len > XATTRMAP_FILE_MAX) {
@@ -184,6 +184,7 @@ struct xattrmap *xattrmap_parse_rules(const char *text, size_t len, const struct
 	if (map && take_all(&s, map, from, err) == 0)
 		return map;
 	xattrmap_free(map);
+	xattrmap_one_line(err);
 	return NULL;
 }
 

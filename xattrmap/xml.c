@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The XML form: read by libxml2 without a document type, held against the schema, its sets put where they are included. */
+/* The XML form: read by libxml2, held against the schema, its sets put where they are included. */
 #include "xattrmap/rules.h"
 
 #include "lib/cleanup.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define INCLUDES_MAX 4096 /* walked in all: sets that include sets twice would double with each step */
-#define DEPTH_MAX    32   /* sets within sets */
+#define DEPTH_MAX 32      /* sets within sets */
 
 /* No document type is read, so there are no entities; no network; long files keep their line numbers. */
 #define PARSE_OPTIONS (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES)
@@ -30,19 +30,13 @@ static int at_line(const struct build *b, const xmlNode *node)
 	return error_wrap(b->err, "%s:%ld", b->from->name, xmlGetLineNo(node));
 }
 
-/* A message of libxml2: its first line, with nothing that steers a terminal. */
+/* A message of libxml2, without the newline at its end. */
 static void set_error(const struct build *b, const xmlError *e)
 {
-	char text[512];
 	const char *message = e->message ? e->message : "it is not as the schema says";
 	size_t len = strcspn(message, "\n");
 
-	snprintf(text, sizeof(text), "%.*s", (int)(len < sizeof(text) ? len : sizeof(text) - 1), message);
-	for (char *c = text; *c; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
-	}
-	error_set(b->err, EINVAL, "%s:%d: %s", b->from->name, e->line, text);
+	error_set(b->err, EINVAL, "%s:%d: %.*s", b->from->name, e->line, (int)(len < 512 ? len : 512), message);
 }
 
 /* Keeps the first one. */
@@ -83,7 +77,8 @@ static bool other_encoding(const char *text, size_t len, const struct xattrmap_s
 	size_t mark = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 	char head[200];
 
-	snprintf(head, sizeof(head), "%.*s", (int)(len - mark < sizeof(head) ? len - mark : sizeof(head) - 1), text + mark);
+	snprintf(head, sizeof(head), "%.*s", (int)(len - mark < sizeof(head) ? len - mark : sizeof(head) - 1),
+		 text + mark);
 	char *end = strstr(head, "?>"), *name = strstr(head, "encoding");
 	if (strncmp(head, "<?xml", 5) != 0 || !end || !name || name > end)
 		return false;
@@ -265,14 +260,14 @@ struct xattrmap *xattrmap_parse_xml(const char *text, size_t len, const struct x
 		error_set(err, EFBIG, "%s: has more than %d bytes", from->name, XATTRMAP_FILE_MAX);
 		return NULL;
 	}
-	if (other_encoding(text, len, from, b.err))
-		return NULL;
 	xmlInitParser();
-	xmlDoc *doc = read_document(&b, text, len);
+	xmlDoc *doc = other_encoding(text, len, from, b.err) ? NULL : read_document(&b, text, len);
 	if (doc && !b.err->code && validate(&b, doc) == 0) {
 		b.root = xmlDocGetRootElement(doc);
 		map = build_map(&b);
 	}
 	xmlFreeDoc(doc);
+	if (!map)
+		xattrmap_one_line(b.err);
 	return map;
 }

@@ -117,6 +117,7 @@ static const struct xattrmap_case xattrmap_cases[] = {
 	{ ":all:ok:::", 0, "type 'all' is none of", TYPE },
 	{ ":ok:any:::", 0, "rule 1: scope 'any' is none of client, server and all", SCOPE },
 	{ ":ok:ALL:::", 0, "scope 'ALL' is none of", SCOPE },
+	{ ":\nok\033:", 0, "type '?ok?' is none of", TYPE },
 	{ ":ok::::", 0, "scope '' is none of", SCOPE },
 	{ ":ok:clients:::", 0, "scope 'clients' is none of", SCOPE },
 	{ ":bad:all:a:b: :nope:all:::", 0, "rule 2: type 'nope'", TYPE },
@@ -125,7 +126,10 @@ static const struct xattrmap_case xattrmap_cases[] = {
 	/* bytes are bytes: virtiofsd cuts the characters of a key to one byte each */
 	{ ":ok:all:\xc3\xa9:\xc3\xa8:", "ok all [\xc3\xa9] [\xc3\xa8]", 0, 0 },
 	{ ":ok:all:\xff\xfe:\x80:", "ok all [\xff\xfe] [\x80]", 0, "-" },
-	{ "\xff" "ok\xff" "all\xff\xff\xff", "ok all [] []", 0, "-" },
+	{ "\xff"
+	  "ok\xff"
+	  "all\xff\xff\xff",
+	  "ok all [] []", 0, "-" },
 };
 #define XATTRMAP_NCASES (sizeof(xattrmap_cases) / sizeof(xattrmap_cases[0]))
 

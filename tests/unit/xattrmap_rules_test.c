@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules in virtiofsd's syntax: the grammar, which rule takes a name, limits, and that what is written reads the same. */
+/* Rules in virtiofsd's syntax: the grammar, which rule takes a name, limits, and what is written reads the same. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

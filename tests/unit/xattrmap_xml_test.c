@@ -31,14 +31,18 @@ static const struct {
 	{ "\xef\xbb\xbf" RULES("<ok/>"), ":ok:all:::\n", 0 },
 	{ "<?xml version='1.0' encoding='utf-8'?>" RULES("<ok key='\xc3\xa9'/>"), ":ok:all:\xc3\xa9::\n", 0 },
 	/* bytes */
-	{ RULES("<ok key='a\\xfFb\\\\c&amp;&#233;' prepend='\\x20'/>"), ":ok:all:a\xff" "b\\c&\xc3\xa9: :\n", 0 },
+	{ RULES("<ok key='a\\xfFb\\\\c&amp;&#233;' prepend='\\x20'/>"),
+	  ":ok:all:a\xff"
+	  "b\\c&\xc3\xa9: :\n",
+	  0 },
 	/* sets */
 	{ "<xattrmap><set name='s'><ok key='a'/></set><rules><include set='s'/><bad/></rules></xattrmap>",
 	  ":ok:all:a::\n:bad:all:::\n", 0 },
 	{ "<xattrmap><set name='a'><include set='b'/></set><set name='b'><ok key='x'/></set>"
 	  "<rules><include set='a'/><include set='b'/></rules></xattrmap>",
 	  ":ok:all:x::\n:ok:all:x::\n", 0 },
-	{ "<xattrmap><set name='m'><map prepend='user.v.'/></set><rules><ok key='q'/><include set='m'/></rules></xattrmap>",
+	{ "<xattrmap><set name='m'><map prepend='user.v.'/></set><rules><ok key='q'/><include "
+	  "set='m'/></rules></xattrmap>",
 	  ":ok:all:q::\n:map::user.v.:\n", 0 },
 	{ "<xattrmap>\n<set name='a'><include set='b'/></set>\n<set name='b'>\n<include set='a'/></set>"
 	  "<rules><include set='a'/></rules></xattrmap>",
@@ -67,14 +71,17 @@ static const struct {
 	{ "<xattrmap/>", 0, "Missing child element(s)" },
 	{ "<rules><ok/></rules>", 0, "No matching global declaration" },
 	{ "<xattrmap xmlns='urn:x'><rules><ok/></rules></xattrmap>", 0, "No matching global declaration" },
-	{ "<xattrmap xmlns:xi='http://www.w3.org/2001/XInclude'><rules><xi:include href='/etc/passwd'/></rules></xattrmap>",
+	{ "<xattrmap xmlns:xi='http://www.w3.org/2001/XInclude'><rules><xi:include "
+	  "href='/etc/passwd'/></rules></xattrmap>",
 	  0, "This element is not expected" },
 	/* no XML */
 	{ "<xattrmap><rules>", 0, "t.xml:1: " },
 	{ "<xattrmap>\n<rules></xattrmap>", 0, "t.xml:2: Opening and ending tag mismatch" },
 	{ "<", 0, "t.xml:1: " },
 	{ "<xattrmap>\xff</xattrmap>", 0, "t.xml:1: Input is not proper UTF-8" },
-	{ "<?xml version='1.0' encoding='iso-8859-1'?>" RULES("<ok/>"), 0, "t.xml:1: encoding iso-8859-1; only UTF-8 is read" },
+	{ "<?xml version='1.0' encoding='iso-8859-1'?>" RULES("<ok/>"), 0,
+	  "t.xml:1: encoding iso-8859-1; only UTF-8 is read" },
+	{ "<?xml version='1.0' encoding='\n\x1b'?>", 0, "t.xml:1: encoding ??; only UTF-8 is read" },
 	/* document types: nothing of them is read */
 	{ "\n<!DOCTYPE xattrmap>" RULES("<ok/>"), 0, "t.xml:2: a document type (<!DOCTYPE) is not read" },
 	{ "<!DOCTYPE x [<!ENTITY a 'aa'><!ENTITY b '&a;&a;'>]>" RULES("<ok key='&b;'/>"), 0, "a document type" },
