@@ -43,7 +43,7 @@ struct command {
 
 extern const struct command command_config, command_help, command_image, command_list, command_log_level,
 	command_mount, command_plugins, command_remount, command_retry, command_show, command_stats, command_stop,
-	command_top, command_umount;
+	command_top, command_umount, command_xattrmap;
 
 /* Ends with NULL. */
 extern const struct command *const commands[];

@@ -115,8 +115,8 @@ _graftctl_options() {
 # Arguments by their number among the words that are no options.
 _graftctl_argument() {
 	case $command:$arguments in
-	:*) _graftctl_words mount umount remount list show stats top retry plugins config log-level stop image help ;;
-	help:0) _graftctl_words mount umount remount list show stats top retry plugins config log-level stop image ;;
+	:*) _graftctl_words mount umount remount list show stats top retry plugins config log-level stop image xattrmap help ;;
+	help:0) _graftctl_words mount umount remount list show stats top retry plugins config log-level stop image xattrmap ;;
 	umount:0 | show:0 | stats:0 | top:0 | retry:0 | remount:1) _graftctl_paths ;;
 	remount:0)
 		_graftctl_paths
@@ -127,6 +127,8 @@ _graftctl_argument() {
 	image:0) _graftctl_words show ls stat cat check ;;
 	image:1) _graftctl_files ;;
 	image:2) case ${given[0]} in ls | stat | cat) _graftctl_image_paths ;; esac ;;
+	xattrmap:0) _graftctl_words check convert try ;;
+	xattrmap:1) _graftctl_files ;;
 	log-level:0) _graftctl_words error warn info debug trace ;;
 	esac
 }

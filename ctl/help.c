@@ -9,7 +9,7 @@
 const struct command *const commands[] = {
 	&command_mount, &command_umount, &command_remount, &command_list, &command_show, &command_stats, &command_top,
 	&command_retry, &command_plugins, &command_config, &command_log_level, &command_stop, &command_image,
-	&command_help, NULL,
+	&command_xattrmap, &command_help, NULL,
 };
 
 #define COMMANDS_MAX (sizeof(commands) / sizeof(commands[0]))

@@ -11,7 +11,7 @@ graft_cache=${GRAFT_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/graftfs}
 packages_build=(gcc g++ cmake ninja-build pkg-config libinih-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev
 	liburing-dev liblz4-dev libzstd-dev zlib1g-dev libssl-dev libxml2-dev)
 packages_check=(libcmocka-dev clang-14 libclang-rt-14-dev llvm-14 ccache mandoc shellcheck binutils curl jq fdisk valgrind)
-packages_guest=(git make attr acl diffutils coreutils)
+packages_guest=(git make attr acl diffutils coreutils libcap2-bin)
 packages_qemu=(qemu-system-x86 busybox-static cpio kmod)
 packages_kernel=(gcc make flex bison bc libelf-dev xz-utils)
 packages_tools=(libacl1-dev gcc)
