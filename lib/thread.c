@@ -82,3 +82,13 @@ int thread_start(pthread_t *t, const char *name, void *(*fn)(void *), void *arg)
 	sem_destroy(&birth.ready);
 	return res;
 }
+
+void thread_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}

@@ -12,4 +12,7 @@
  */
 int thread_start(pthread_t *t, const char *name, void *(*fn)(void *), void *arg);
 
+/* A condition whose timed waits go by CLOCK_MONOTONIC (clock_after_ms). */
+void thread_cond_init(pthread_cond_t *cond);
+
 #endif

@@ -67,6 +67,20 @@ static int host_invalidate(struct graft_slot *slot, uint64_t node, const char *n
 	return mount_table_invalidate(&slot->server->mounts, slot->mount, node, name);
 }
 
+/* What a layer would do to the data of a READ must not be left out. */
+static int host_store(struct graft_slot *slot, const struct graft_session *session, uint64_t node, uint64_t off,
+		      const struct iovec *iov, uint32_t niov)
+{
+	struct mount *m = slot->mount;
+	uint8_t first = m->routes[0][FUSE_READ].member;
+
+	if (node <= GRAFT_ROOT_NODE || node > MOUNT_NODE_MASK)
+		return -EINVAL;
+	if (first == MOUNT_ABSENT || &m->members[first].slot != slot)
+		return -ENOTSUP;
+	return mount_table_store(&slot->server->mounts, m, session, node, off, iov, niov);
+}
+
 static int host_metric(struct graft_slot *slot, const char *name, const char *unit, const uint64_t *counter)
 {
 	return metrics_add(slot->server->metrics, slot, slot->name, name, unit, counter);
@@ -95,4 +109,5 @@ const struct graft_host host_services = {
 	.state_get = state_get,
 	.backing_open = backing_open,
 	.backing_close = backing_close,
+	.store = host_store,
 };

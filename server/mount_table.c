@@ -207,6 +207,18 @@ int mount_table_invalidate(struct mount_table *t, const struct mount *m, uint64_
 	return res;
 }
 
+int mount_table_store(struct mount_table *t, struct mount *m, const struct graft_session *session, uint64_t node, uint64_t off,
+		      const struct iovec *iov, uint32_t niov)
+{
+	struct session_mount *sm = mount_table_enter(t, m, session);
+
+	if (!sm)
+		return -ENOTCONN;
+	int res = notify_store(sm->session->conn, (uint64_t)m->slot << GRAFT_NODE_BITS | node, off, iov, niov);
+	session_mount_leave(sm);
+	return res;
+}
+
 void mount_table_usage(const struct mount *m, uint64_t *nodes, uint64_t *handles)
 {
 	*nodes = *handles = 0;

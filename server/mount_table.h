@@ -57,6 +57,9 @@ void mount_table_unlink(struct mount_table *t, struct session_mount *sm);
 struct session_mount *mount_table_enter(struct mount_table *t, struct mount *m, const struct graft_session *session);
 /* Any thread: tells all clients of m to forget what they cache of a node, or (name) of an entry of it. -ENOTSUP: none can be told. */
 int mount_table_invalidate(struct mount_table *t, const struct mount *m, uint64_t node, const char *name);
+/* Any thread that answers no requests: puts data into that session's cache (notify_store). -ENOTCONN: not open in it. */
+int mount_table_store(struct mount_table *t, struct mount *m, const struct graft_session *session, uint64_t node, uint64_t off,
+		      const struct iovec *iov, uint32_t niov);
 /* Sums over the sessions. lock held. */
 void mount_table_usage(const struct mount *m, uint64_t *nodes, uint64_t *handles);
 

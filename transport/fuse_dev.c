@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/thread.h"
 #include "transport/fuse_dev_backing.h"
 #include "transport/fuse_dev_mount.h"
 #include "transport/fuse_dev_notify.h"
@@ -357,6 +358,13 @@ static void backing_close(struct transport *t, int id)
 	fuse_dev_backing_close(((struct fuse_dev *)t)->fd, id);
 }
 
+static int fuse_dev_store(struct transport *t, const struct iovec *iov, uint32_t niov)
+{
+	struct fuse_dev *d = (struct fuse_dev *)t;
+
+	return d->notify ? fuse_dev_notify_store(d->notify, iov, niov) : -ENOTCONN;
+}
+
 static void fuse_dev_describe(const struct transport *t, struct transport_info *info)
 {
 	const struct fuse_dev *d = (const struct fuse_dev *)t;
@@ -376,6 +384,7 @@ static const struct transport_ops fuse_dev_ops = {
 	.backing_able = backing_able,
 	.backing_open = backing_open,
 	.backing_close = backing_close,
+	.store = fuse_dev_store,
 	.describe = fuse_dev_describe,
 };
 
@@ -386,7 +395,6 @@ struct transport *fuse_dev_new(const struct fuse_dev_config *config, const struc
 			       struct graft_error *err)
 {
 	struct fuse_dev *d;
-	pthread_condattr_t attr;
 
 	if (config->threads > FUSE_DEV_MAX_THREADS) {
 		error_set(err, EINVAL, "%u threads, 1 to %d are possible", config->threads, FUSE_DEV_MAX_THREADS);
@@ -409,9 +417,6 @@ struct transport *fuse_dev_new(const struct fuse_dev_config *config, const struc
 	snprintf(d->base.name, sizeof(d->base.name), "%s", config->name);
 	d->threads = config->threads ? config->threads : auto_threads();
 	pthread_mutex_init(&d->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&d->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	thread_cond_init(&d->changed);
 	return &d->base;
 }

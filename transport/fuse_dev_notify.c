@@ -3,11 +3,14 @@
 #include "transport/fuse_dev_notify.h"
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/thread.h"
 #include "transport/transport.h"
 
 #include <string.h>
+
+#define SETTLE_MS 50 /* what the kernel does at once, it has done by then */
 
 struct notice {
 	struct notice *next;
@@ -27,7 +30,8 @@ struct fuse_dev_notify {
 	pthread_cond_t changed;
 	struct notice *first, **last_next; /* oldest first */
 	unsigned int waiting;
-	bool writing, ended;
+	unsigned int writing; /* threads inside the kernel */
+	bool ended;
 	void (*last)(void *arg);
 	void *arg;
 };
@@ -73,12 +77,12 @@ static void *notify_main(void *arg)
 
 	pthread_mutex_lock(&n->lock);
 	while ((notice = next_notice(n))) {
-		n->writing = true;
+		n->writing++;
 		pthread_mutex_unlock(&n->lock);
 		write_out(n, notice);
 		free(notice);
 		pthread_mutex_lock(&n->lock);
-		n->writing = false;
+		n->writing--;
 		pthread_cond_broadcast(&n->changed);
 	}
 	pthread_mutex_unlock(&n->lock);
@@ -99,7 +103,7 @@ struct fuse_dev_notify *fuse_dev_notify_new(int fd, const char *object, struct g
 	n->object = object;
 	n->last_next = &n->first;
 	pthread_mutex_init(&n->lock, NULL);
-	pthread_cond_init(&n->changed, NULL);
+	thread_cond_init(&n->changed);
 	int res = thread_start(&n->thread, "fuse-notify", notify_main, n);
 	if (!res)
 		return n;
@@ -133,6 +137,28 @@ int fuse_dev_notify_send(struct fuse_dev_notify *n, const void *bytes, size_t le
 	return 0;
 }
 
+int fuse_dev_notify_store(struct fuse_dev_notify *n, const struct iovec *iov, uint32_t niov)
+{
+	ssize_t res;
+
+	pthread_mutex_lock(&n->lock);
+	if (n->ended) {
+		pthread_mutex_unlock(&n->lock);
+		return -ENOTCONN;
+	}
+	n->writing++;
+	pthread_mutex_unlock(&n->lock);
+	do {
+		res = writev(n->fd, iov, (int)niov);
+	} while (res < 0 && errno == EINTR);
+	res = res < 0 ? -errno : 0;
+	LOCK_SCOPE(&n->lock);
+	n->writing--;
+	if (n->ended)
+		pthread_cond_broadcast(&n->changed);
+	return (int)res;
+}
+
 void fuse_dev_notify_end(struct fuse_dev_notify *n, void (*last)(void *arg), void *arg)
 {
 	struct notice *dropped = NULL;
@@ -157,8 +183,12 @@ void fuse_dev_notify_end(struct fuse_dev_notify *n, void (*last)(void *arg), voi
 
 bool fuse_dev_notify_busy(struct fuse_dev_notify *n)
 {
+	struct timespec until = clock_after_ms(SETTLE_MS);
+
 	LOCK_SCOPE(&n->lock);
-	return n->writing;
+	while (n->writing && pthread_cond_timedwait(&n->changed, &n->lock, &until) != ETIMEDOUT)
+		;
+	return n->writing > 0;
 }
 
 void fuse_dev_notify_settle(struct fuse_dev_notify *n)

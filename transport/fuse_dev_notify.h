@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
 
 #define FUSE_DEV_NOTICES 8192 /* that may wait */
 
@@ -21,11 +23,15 @@ struct fuse_dev_notify *fuse_dev_notify_new(int fd, const char *object, struct g
 /* Any thread. 0, -EINVAL for a length that cannot be, -ENOTCONN after the end, -ENOBUFS when too many wait. */
 int fuse_dev_notify_send(struct fuse_dev_notify *n, const void *bytes, size_t len);
 /*
+ * Sends one now, on the caller's thread. 0, -ENOTCONN after the end, or what the kernel says. Not on a thread that answers requests.
+ */
+int fuse_dev_notify_store(struct fuse_dev_notify *n, const struct iovec *iov, uint32_t niov);
+/*
  * The end: what waits is dropped, then last(arg), if any, runs on the thread. Only the first call counts. Returns at
  * once.
  */
 void fuse_dev_notify_end(struct fuse_dev_notify *n, void (*last)(void *arg), void *arg);
-/* After the end: the thread is still inside the kernel with a notification. */
+/* After the end: a thread stays inside the kernel with a notification; waits a moment to see. */
 bool fuse_dev_notify_busy(struct fuse_dev_notify *n);
 /* After the end: waits until that is no longer so. */
 void fuse_dev_notify_settle(struct fuse_dev_notify *n);

@@ -315,7 +315,6 @@ static void *queue_main(void *arg)
 struct fuse_dev_queue *fuse_dev_queue_new(const struct fuse_dev_queue_config *config, int fd, struct graft_error *err)
 {
 	struct fuse_dev_queue *q = calloc(1, sizeof(*q));
-	pthread_condattr_t attr;
 
 	if (!q) {
 		close(fd);
@@ -328,10 +327,7 @@ struct fuse_dev_queue *fuse_dev_queue_new(const struct fuse_dev_queue_config *co
 	q->in_at = round_up(round_up(sizeof(struct fuse_dev_request), CACHE_LINE) + config->client->request_size, PAGE);
 	q->request_bytes = q->in_at + 2 * (PAGE + BUFFER_BYTES);
 	pthread_mutex_init(&q->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&q->given, &attr);
-	pthread_condattr_destroy(&attr);
+	thread_cond_init(&q->given);
 	return q;
 }
 

@@ -85,6 +85,11 @@ struct transport_ops {
 	int (*backing_able)(struct transport *t);
 	int (*backing_open)(struct transport *t, int fd);
 	void (*backing_close)(struct transport *t, int id);
+	/*
+	 * The same of any length, now and on the caller's thread, which the client may hold until requests have been answered: never a
+	 * thread that answers any. 0, -ENOTCONN, or the client's -errno. NULL as send.
+	 */
+	int (*store)(struct transport *t, const struct iovec *iov, uint32_t niov);
 	/* For listings: what it listens on or serves, and whether a client is there. Any thread. */
 	void (*describe)(const struct transport *t, struct transport_info *info);
 };

@@ -265,6 +265,13 @@ struct graft_host {
 	int (*backing_open)(struct graft_req *, int fd);
 	/* The id's end, after the last RELEASE or in session_close. What is still open with it goes on. */
 	void (*backing_close)(const struct graft_session *, int id);
+
+	/* Puts data of a regular file, from off on, into the cache of the session's client, for the instance that serves the mount's
+	 * READ first. At most 16 iovecs, less than 2 GiB. Waits while the client reads there: only on a thread of the plugin's own, which
+	 * session_close may wait for. 0; -ENOENT: the client knows no such node; -ENOTSUP: it cannot be told, or a layer serves READ;
+	 * -ENOTCONN: the session ends. */
+	int (*store)(struct graft_slot *, const struct graft_session *, uint64_t node, uint64_t off, const struct iovec *iov,
+		     uint32_t niov);
 };
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OPEN, READ and LSEEK: file data, at once where it is at hand, else by the engine's workers. */
 #include "operations.h"
+#include "push.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,6 +100,8 @@ int nr_op_read(struct graft_inst *inst, struct graft_req *req)
 		return -EINVAL;
 	if (!req->dst_len || in->offset >= inode.size)
 		return 0;
+	if (!in->offset)
+		push_read(req->state, req->node);
 	n = reader_try(inst->reader, &inode, in->offset, req->dst, req->ndst);
 	if (n == -EAGAIN)
 		return read_slowly(inst, req, &inode);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OPENDIR, READDIR and READDIRPLUS: entries come straight from the metadata, nothing is kept between two calls. */
 #include "operations.h"
+#include "push.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -61,7 +62,10 @@ static int give(const struct graft_inst *inst, struct graft_req *req, const stru
 		look_up(inst, &e);
 	else if (req->opcode == FUSE_READDIRPLUS)
 		e.entry_out.attr = (struct fuse_attr){ .ino = d->ino, .mode = d->type << 12 };
-	return inst->host->dirent(req, &e, d->name);
+	int res = inst->host->dirent(req, &e, d->name);
+	if (res == GRAFT_DIRENT_OK && e.entry_out.nodeid && S_ISREG(e.entry_out.attr.mode))
+		push_listed(req->state, e.entry_out.nodeid);
+	return res;
 }
 
 /* "." and "..", from *offset on. 0, or GRAFT_DIRENT_FULL, or -errno. */
@@ -114,6 +118,7 @@ int nr_op_readdir(struct graft_inst *inst, struct graft_req *req)
 	res = give_dots(inst, req, &dir, &offset);
 	if (res == 0)
 		res = give_entries(inst, req, &dir, offset - OFFSET_ENTRIES);
+	push_listing_done(req->state);
 	if (req->done)
 		return 0;                                /* an error comes again when this reply was used up */
 	return res == GRAFT_DIRENT_FULL ? -EINVAL : res; /* an empty reply would mean the end */

@@ -197,6 +197,8 @@ static void show_counters(struct graft_inst *inst)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		inst->host->metric(inst->slot, rows[i].name, rows[i].unit,
 				   (const uint64_t *)(const void *)(base + rows[i].offset));
+	inst->host->metric(inst->slot, "pushed-files", "", &inst->pushed_files);
+	inst->host->metric(inst->slot, "pushed-bytes", "bytes", &inst->pushed_bytes);
 }
 
 /* Texts that only making needed: the JSON's, and what points to it. */

@@ -13,7 +13,7 @@
 #define NR_BLOCK 4096                  /* st_blksize and the unit of STATFS */
 
 /*
- * Constant after create: no session has a state, nothing is kept of what clients looked up. Any thread.
+ * Constant after create, but for counters: nothing is kept of what clients looked up. Any thread.
  */
 struct graft_inst {
 	const struct graft_host *host;
@@ -28,6 +28,7 @@ struct graft_inst {
 	uint64_t mounted;  /* ns since 1970: stands for times that the image does not have */
 	uint32_t uid, gid; /* of this process: owner of all where the image has no owners */
 	struct fuse_kstatfs statfs;
+	uint64_t pushed_files, pushed_bytes; /* counters, relaxed atomics: see push.h */
 };
 
 /* Opens everything. 0, or -errno with err and nothing left. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The nydus-rafs backend: its plugin object and what the server asks of it. */
 #include "operations.h"
+#include "push.h"
 
 #define WANTED                                                                                                         \
 	(FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_AUTO_INVAL_DATA | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |            \
@@ -28,16 +29,14 @@ static void plugin_features(struct graft_inst *inst, struct graft_features *f)
 
 static int plugin_session_open(struct graft_inst *inst, const struct graft_session *session, void **state)
 {
-	(void)inst;
-	(void)session;
-	*state = NULL;
+	*state = push_new(inst, session);
 	return 0;
 }
 
 static void plugin_session_close(struct graft_inst *inst, void *state)
 {
 	(void)inst;
-	(void)state;
+	push_free(state);
 }
 
 /* What still runs is prefetch, which destroy ends. */

@@ -65,17 +65,13 @@ struct lock_table {
 
 int lock_table_new(struct pt_session *s)
 {
-	pthread_condattr_t attr;
 	struct lock_table *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
 	t->session = s;
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&t->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	thread_cond_init(&t->changed);
 	s->locks = t;
 	return 0;
 }

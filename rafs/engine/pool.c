@@ -190,7 +190,6 @@ static uint32_t by_processors(void)
 static struct pool *pool_new(void)
 {
 	struct pool *p = calloc(1, sizeof(*p));
-	pthread_condattr_t attr;
 
 	if (!p)
 		return NULL;
@@ -200,10 +199,7 @@ static struct pool *pool_new(void)
 		return NULL;
 	}
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->work, &attr);
-	pthread_condattr_destroy(&attr);
+	thread_cond_init(&p->work);
 	return p;
 }
 

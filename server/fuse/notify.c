@@ -2,6 +2,8 @@
 /* Notifications: an out header whose unique is 0 and whose error is the code, and what belongs to it. */
 #include "server/fuse/notify.h"
 
+#include "lib/iov.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -52,6 +54,23 @@ int notify_inode(struct fuse_conn *c, uint64_t node)
 
 	memcpy(n.body, &out, sizeof(out));
 	return send(c, &n, FUSE_NOTIFY_INVAL_INODE, sizeof(out));
+}
+
+int notify_store(struct fuse_conn *c, uint64_t node, uint64_t off, const struct iovec *iov, uint32_t niov)
+{
+	struct transport *t = c->transport;
+	uint64_t bytes = iov_length(iov, niov);
+	struct fuse_notify_store_out store = { .nodeid = node, .offset = off, .size = (uint32_t)bytes };
+	struct fuse_out_header header = { .error = FUSE_NOTIFY_STORE };
+	struct iovec all[NOTIFY_STORE_IOV + 2] = { { &header, sizeof(header) }, { &store, sizeof(store) } };
+
+	if (!t->ops->store)
+		return -ENOTSUP;
+	if (!bytes || bytes > INT32_MAX - sizeof(header) - sizeof(store) || niov > NOTIFY_STORE_IOV)
+		return -EINVAL;
+	header.len = (uint32_t)(sizeof(header) + sizeof(store) + bytes);
+	memcpy(all + 2, iov, niov * sizeof(*iov));
+	return t->ops->store(t, all, niov + 2);
 }
 
 int notify_epoch(struct fuse_conn *c)

@@ -5,12 +5,19 @@
 
 #include "server/fuse/conn.h"
 
+#define NOTIFY_STORE_IOV 16 /* elements at most */
+
 /* All return at once; 0, or -ENOTSUP where the client cannot be told, -ENOTCONN, -ENOBUFS. Node ids as on the wire. Any thread. */
 
 /* What the client caches of an entry is wrong. gone: the node that was removed there, told as such; 0: none, or unknown. */
 int notify_entry(struct fuse_conn *c, uint64_t parent, const char *name, uint64_t gone);
 /* Attributes, data and listings that the client caches of a node are wrong. */
 int notify_inode(struct fuse_conn *c, uint64_t node);
+/*
+ * The client may put this into its cache: data of a file from off on, less than 2 GiB. Waits while the client reads those pages: never on
+ * a thread that answers requests. 0, -ENOENT: the client knows no such node; -ENOTSUP, -ENOTCONN.
+ */
+int notify_store(struct fuse_conn *c, uint64_t node, uint64_t off, const struct iovec *iov, uint32_t niov);
 /* All entries the client caches are wrong (7.44, Linux 6.16; older ones ignore it). */
 int notify_epoch(struct fuse_conn *c);
 
