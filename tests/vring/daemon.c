@@ -106,9 +106,28 @@ static int write_ini(const struct daemon *d)
 	if (c->transport_keys)
 		fprintf(f, "%s\n", c->transport_keys);
 	fprintf(f, "[mount m]\nat = /\ntype = passthrough\nsource = %s\n", c->source ? c->source : d->share);
+	if (c->xattrmap)
+		fprintf(f, "xattr = true\nlayers = xattrmap\nxattrmap.map = %s\n", c->xattrmap);
 	if (c->mount_keys)
 		fprintf(f, "%s\n", c->mount_keys);
 	return fclose(f) ? -EIO : 0;
+}
+
+static void exec_peer(const struct daemon *d, const char *program)
+{
+	const char *argv[24] = {program, "--socket-path", d->socket,    "--shared-dir", d->share, "--sandbox",
+				"none",  "--seccomp",     "none",       "--cache",      "auto",   "--xattr"};
+	unsigned n = 12;
+
+	if (d->config.xattrmap) {
+		argv[n++] = "--xattrmap";
+		argv[n++] = d->config.xattrmap;
+	}
+	if (d->config.tag) {
+		argv[n++] = "--tag";
+		argv[n++] = d->config.tag;
+	}
+	execv(program, (char *const *)argv);
 }
 
 static void exec_daemon(const struct daemon *d)
@@ -127,9 +146,7 @@ static void exec_daemon(const struct daemon *d)
 		setrlimit(RLIMIT_FSIZE, &limit);
 	}
 	if (is_peer(program))
-		execl(program, program, "--socket-path", d->socket, "--shared-dir", d->share, "--sandbox", "none",
-		      "--seccomp", "none", "--cache", "auto", "--xattr", d->config.tag ? "--tag" : NULL, d->config.tag,
-		      (char *)NULL);
+		exec_peer(d, program);
 	else
 		execl(program, program, "--config", d->ini, (char *)NULL);
 	_exit(127);

@@ -19,6 +19,7 @@ struct daemon_config {
 	uint64_t rlimit_nofile;    /* 0: the key is left out */
 	uint64_t file_size_limit;  /* RLIMIT_FSIZE in bytes, 0: none; SIGXFSZ is ignored then */
 	const char *server_keys;   /* lines for the server's section, or NULL */
+	const char *xattrmap;      /* extended attributes, mapped by these rules; NULL: not mapped */
 	const char *mount_keys;    /* lines for the mount's section, or NULL */
 	const char *transport_keys; /* lines for the transport's section, or NULL */
 	int listen_fd;             /* listening socket to hand over as descriptor 3 instead of a path; 0: none */
