@@ -54,11 +54,17 @@ static uint32_t bucket_of(uint64_t ns)
 	return i < OP_STATS_BUCKETS ? i : OP_STATS_BUCKETS - 1;
 }
 
+/* *shard: made one that is there. */
+static struct op_cell *cell_of(struct op_stats *s, uint32_t *shard, uint32_t opcode)
+{
+	if (*shard >= OP_STATS_SHARDS)
+		*shard = SHARD_SHARED;
+	return &s->shards[*shard].cells[opcode < GRAFT_OP_COUNT ? opcode : 0];
+}
+
 void op_stats_count(struct op_stats *s, uint32_t shard, uint32_t opcode, bool error, uint64_t ns)
 {
-	if (shard >= OP_STATS_SHARDS)
-		shard = SHARD_SHARED;
-	struct op_cell *c = &s->shards[shard].cells[opcode < GRAFT_OP_COUNT ? opcode : 0];
+	struct op_cell *c = cell_of(s, &shard, opcode);
 
 	shard_add(&c->buckets[bucket_of(ns)], shard, 1, memory_order_relaxed);
 	shard_add(&c->total_ns, shard, ns, memory_order_relaxed);
@@ -68,9 +74,9 @@ void op_stats_count(struct op_stats *s, uint32_t shard, uint32_t opcode, bool er
 
 void op_stats_count_bytes(struct op_stats *s, uint32_t shard, uint32_t opcode, uint64_t bytes)
 {
-	if (shard < SHARD_COUNT)
-		shard_add(&s->shards[shard].cells[opcode < GRAFT_OP_COUNT ? opcode : 0].bytes, shard, bytes,
-			  memory_order_relaxed);
+	struct op_cell *c = cell_of(s, &shard, opcode);
+
+	shard_add(&c->bytes, shard, bytes, memory_order_relaxed);
 }
 
 void op_stats_read(const struct op_stats *s, uint32_t opcode, struct op_sum *sum)
