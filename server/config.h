@@ -3,6 +3,7 @@
 #ifndef GRAFT_SERVER_CONFIG_H
 #define GRAFT_SERVER_CONFIG_H
 
+#include "lib/cpu_list.h"
 #include "lib/error.h"
 #include "lib/options.h"
 #include "server/plugin_loader.h"
@@ -61,6 +62,8 @@ struct transport_config {
 	int32_t fd;         /* inherited listening socket, or -1 */
 	const char *tag;    /* 1..36 bytes, or NULL */
 	uint32_t queues;    /* 1..64 */
+	struct cpu_list cpus; /* n is 0: the queues' threads are not pinned */
+	uint32_t poll_us;     /* microseconds a queue looks out for requests at most; 0: not at all */
 	bool once;
 	const char *mountpoint;          /* fuse: absolute path */
 	uint32_t threads;                /* fuse: 1..64, 0: auto */

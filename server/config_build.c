@@ -141,15 +141,41 @@ static const struct transport_kind *find_kind(const char *name, const char *wher
 	return NULL;
 }
 
-static void take_vhost_user(struct transport_config *t)
+/* auto, or a number of microseconds. */
+static int read_poll(const struct options *o, const char *text, uint32_t *us, struct graft_error *err)
+{
+	size_t len = strspn(text, "0123456789");
+
+	*us = CONFIG_POLL_AUTO;
+	if (strcmp(text, "auto") == 0)
+		return 0;
+	if (len > 0 && len <= 4 && text[len] == '\0') {
+		*us = (uint32_t)strtoul(text, NULL, 10);
+		if (*us <= CONFIG_POLL_MAX)
+			return 0;
+	}
+	error_set(err, EINVAL, "poll-us = %.100s: must be auto or a whole number from 0 to %d", text, CONFIG_POLL_MAX);
+	return error_wrap(err, "%s", options_where(o, "poll-us"));
+}
+
+static int read_cpus(const struct options *o, const char *text, struct cpu_list *cpus, struct graft_error *err)
+{
+	if (!text || cpu_list_parse(cpus, text, err) == 0)
+		return 0;
+	return error_wrap(err, "%s: queue-cpus = %.100s", options_where(o, "queue-cpus"), text);
+}
+
+static int take_vhost_user(struct transport_config *t, struct graft_error *err)
 {
 	const struct transport_settings *set = options_settings(t->options);
+	int res = read_poll(t->options, set->poll_us, &t->poll_us, err);
 	t->socket = set->socket;
 	t->fd = set->fd == UINT64_MAX ? -1 : (int32_t)set->fd;
 	t->tag = set->tag;
 	t->queues = (uint32_t)set->queues;
 	t->once = set->once;
 	memcpy(t->flag, set->flag, sizeof(t->flag));
+	return res == 0 ? read_cpus(t->options, set->queue_cpus, &t->cpus, err) : res;
 }
 
 static int take_fuse(struct transport_config *t, struct graft_error *err)
@@ -182,10 +208,7 @@ static int build_transport(struct transport_config *t, const struct ini_file *fi
 	int res = set_keys(t->options, file, s, err);
 	if (res != 0)
 		return res;
-	if (t->kind == GRAFT_DEV_FUSE)
-		return take_fuse(t, err);
-	take_vhost_user(t);
-	return 0;
+	return t->kind == GRAFT_DEV_FUSE ? take_fuse(t, err) : take_vhost_user(t, err);
 }
 
 /* One section that is not [server]. */

@@ -25,6 +25,8 @@ static int check_listener(const struct transport_config *t, struct graft_error *
 	if (t->tag && strlen(t->tag) > CONFIG_TAG_MAX)
 		return error_set(err, EINVAL, "%s: tag = %.100s: longer than %d bytes",
 				 options_where(t->options, "tag"), t->tag, CONFIG_TAG_MAX);
+	if (cpu_list_check(&t->cpus, err) < 0)
+		return error_wrap(err, "%s: queue-cpus", options_where(t->options, "queue-cpus"));
 	return t->socket ? check_socket(t->options, "socket", t->socket, err) : 0;
 }
 

@@ -13,6 +13,8 @@
 #define CONFIG_MEMBERS_MAX 16        /* of a stack, the backend included */
 #define CONFIG_WHERE_MAX 600         /* "FILE:LINE" with its NUL */
 #define CONFIG_SOCKET_MAX 107        /* bytes (sun_path without the NUL) */
+#define CONFIG_POLL_MAX 1000         /* microseconds */
+#define CONFIG_POLL_AUTO 50          /* microseconds: a sleep and the wake-up cost about that */
 #define CONFIG_TAG_MAX 36            /* bytes (virtio 1.2, 5.11.4) */
 #define CONFIG_AT_MAX 4096           /* bytes of a mount's path */
 
@@ -56,7 +58,7 @@ struct server_settings {
 };
 
 struct transport_settings {
-	const char *socket, *tag;
+	const char *socket, *tag, *queue_cpus, *poll_us; /* queue_cpus may be NULL */
 	uint64_t fd, queues; /* fd: UINT64_MAX if absent */
 	uint32_t flag[CONFIG_KEY_COUNT];
 	bool once;

@@ -3,6 +3,7 @@
 #include "server/doors.h"
 
 #include "lib/cleanup.h"
+#include "lib/cpu_list.h"
 #include "server/fuse/conn.h"
 #include "server/fuse/serve.h"
 #include "transport/fuse_dev.h"
@@ -10,7 +11,10 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/eventfd.h>
+
+#define CACHE_LINE 64 /* bytes: alignment of struct queue_crowd */
 
 struct door {
 	struct fuse_door fuse;
@@ -19,6 +23,7 @@ struct door {
 };
 
 struct doors {
+	struct queue_crowd crowd; /* of all vhost-user transports */
 	int ended_fd;
 	_Atomic uint32_t left; /* transports that have not ended */
 	bool stopped;
@@ -36,7 +41,8 @@ static void one_ended(struct transport *t, void *user)
 		eventfd_write(d->ended_fd, 1);
 }
 
-static struct transport *make_vhost_user(const struct transport_config *c, struct door *door, struct graft_error *err)
+static struct transport *make_vhost_user(struct doors *d, const struct transport_config *c, struct door *door,
+					 struct graft_error *err)
 {
 	struct vhost_user_config config = {
 		.name = c->name,
@@ -44,6 +50,9 @@ static struct transport *make_vhost_user(const struct transport_config *c, struc
 		.fd = c->fd,
 		.tag = c->tag,
 		.queues = c->queues,
+		.cpus = c->cpus,
+		.poll_us = c->poll_us,
+		.crowd = &d->crowd,
 		.once = c->once,
 	};
 
@@ -73,7 +82,7 @@ static int make(struct doors *d, struct door *door, const struct config *config,
 	if (c->kind == GRAFT_DEV_FUSE)
 		door->transport = make_dev_fuse(c, config->server.instance, door, err);
 	else
-		door->transport = make_vhost_user(c, door, err);
+		door->transport = make_vhost_user(d, c, door, err);
 	if (!door->transport)
 		return error_wrap(err, "[transport %s]", c->name);
 	door->transport->ended = one_ended;
@@ -84,12 +93,15 @@ static int make(struct doors *d, struct door *door, const struct config *config,
 
 struct doors *doors_new(const struct config *config, struct server *server, struct graft_error *err)
 {
-	struct doors *d = calloc(1, sizeof(*d) + config->ntransports * sizeof(d->door[0]));
+	size_t bytes = sizeof(struct doors) + config->ntransports * sizeof(struct door);
+	struct doors *d = aligned_alloc(CACHE_LINE, (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
 
 	if (!d) {
 		error_set(err, ENOMEM, "no memory for the transports");
 		return NULL;
 	}
+	memset(d, 0, bytes);
+	queue_crowd_init(&d->crowd, cpu_count());
 	atomic_init(&d->left, config->ntransports);
 	d->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int res = d->ended_fd < 0 ? error_set(err, errno, "making an eventfd") : 0;

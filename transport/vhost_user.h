@@ -3,6 +3,8 @@
 #ifndef GRAFT_TRANSPORT_VHOST_USER_H
 #define GRAFT_TRANSPORT_VHOST_USER_H
 
+#include "lib/cpu_list.h"
+#include "transport/queue_poll.h"
 #include "transport/transport.h"
 
 #define VHOST_USER_MAX_REQUEST_QUEUES 64
@@ -15,6 +17,9 @@ struct vhost_user_config {
 	int fd;             /* inherited listening socket where socket is NULL, else -1; taken on success */
 	const char *tag;    /* NULL: CONFIG is not offered (QEMU 7.1 to 8.0 crash on it) */
 	uint32_t queues;    /* request queues, 1..64; the hiprio queue comes on top */
+	struct cpu_list cpus;      /* request queue i runs on entry (i - 1) % n alone; n is 0: wherever it may */
+	uint32_t poll_us;          /* a queue looks at its ring for that long at most before it sleeps; 0: not at all */
+	struct queue_crowd *crowd; /* where several transports share the processors; borrowed; NULL: one of its own */
 	bool once;          /* end after the first front end has left */
 };
 

@@ -13,17 +13,22 @@
 struct vhost_user_device *vhost_user_device_new(const struct vhost_user_config *config, struct transport *transport,
 						struct graft_error *err)
 {
-	struct vhost_user_device *d = calloc(1, sizeof(*d));
+	struct vhost_user_device *d = aligned_alloc(_Alignof(struct vhost_user_device), sizeof(*d));
 	uint32_t queues = htole32(config->queues);
 
 	if (!d) {
 		error_set(err, ENOMEM, "out of memory");
 		return NULL;
 	}
+	memset(d, 0, sizeof(*d));
 	d->client = transport->client;
 	d->transport = transport;
 	d->nrings = config->queues + 1;
 	d->has_tag = config->tag;
+	d->cpus = config->cpus;
+	d->poll_us = config->poll_us;
+	queue_crowd_init(&d->own_crowd, cpu_count());
+	d->crowd = config->crowd ? config->crowd : &d->own_crowd;
 	d->log_fd = d->backend_fd = -1;
 	if (config->tag)
 		memcpy(d->config, config->tag, strnlen(config->tag, VHOST_USER_TAG_MAX));
@@ -36,7 +41,16 @@ int vhost_user_device_start(struct vhost_user_device *d, struct graft_error *err
 	uint32_t i;
 
 	for (i = 0; i < d->nrings; i++) {
-		d->rings[i].queue = vhost_user_queue_new(d->client, d->transport->name, i, err);
+		struct vhost_user_queue_config config = {
+			.client = d->client,
+			.object = d->transport->name,
+			.crowd = d->crowd,
+			.index = i,
+			.poll_us = d->poll_us,
+			.cpu = i > 0 && d->cpus.n ? d->cpus.cpu[(i - 1) % d->cpus.n] : -1,
+		};
+
+		d->rings[i].queue = vhost_user_queue_new(&config, err);
 		if (!d->rings[i].queue)
 			return -err->code;
 	}

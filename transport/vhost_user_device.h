@@ -43,6 +43,9 @@ struct vhost_user_device {
 	bool has_tag;
 	uint8_t config[VHOST_USER_TAG_MAX + 4]; /* struct virtio_fs_config: tag, le32 num_request_queues */
 	uint32_t nrings;
+	struct cpu_list cpus;
+	uint32_t poll_us;
+	struct queue_crowd *crowd, own_crowd; /* crowd: own_crowd, or that of several transports */
 
 	/* of the present connection */
 	void *conn;

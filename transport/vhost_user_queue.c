@@ -3,6 +3,7 @@
 #include "transport/vhost_user_queue.h"
 
 #include "lib/clock.h"
+#include "lib/cpu_list.h"
 #include "lib/log.h"
 #include "lib/thread.h"
 #include "transport/queue.h"
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +24,7 @@
 #define FLUSH_BYTES (128U << 10) /* moved since the last interrupt: do not let the driver wait for the whole batch */
 #define POLL_MS 1                /* between two looks at a ring that has no kick */
 #define STARVED_MS 10            /* before memory for a request is tried for again */
-#define POLL_MIN_NS 10000U       /* a queue looks at its ring at least that long before it sleeps, if at all */
-#define POLL_MAX_NS 100000U      /* and at most: a wake-up takes about half of that */
+#define GLANCES 16               /* at the ring between two readings of the clock */
 
 _Static_assert(VHOST_USER_QUEUE_INFLIGHT < REQUEST_POOL_MAX, "a request must be left for the one being served");
 
@@ -36,7 +37,7 @@ struct vhost_user_queue {
 	const struct transport_client *client;
 	const char *object;
 	uint32_t index;
-	bool may_poll; /* requests, and a processor for the driver beside this one */
+	struct queue_crowd *crowd; /* NULL: hiprio, which never polls and is not counted */
 	int epoll, wake; /* wake: eventfd, watched edge-triggered, so it is never read */
 	pthread_t thread;
 
@@ -47,11 +48,13 @@ struct vhost_user_queue {
 	int fds[3]; /* enum vhost_user_queue_fd */
 	uint32_t inflight;
 	uint64_t moved; /* bytes since the last flush */
+	uint32_t shown; /* chains given back since the last flush */
 	bool started, mapped, enabled, halted;
 	bool starved; /* the last chain could not be taken for want of memory */
 	bool marked;  /* pages were logged since the last flush */
+	bool woken;   /* the driver was asked for its wish since the batch began */
 	bool quit;
-	uint64_t poll_ns; /* how long to look at the ring before sleeping; 0: not at all */
+	struct queue_poll poll;
 	struct log_limit broken_limit, bad_limit;
 
 	/* any thread */
@@ -68,6 +71,9 @@ struct vhost_user_queue {
 	int result;
 	bool idle;
 };
+
+/* What other threads write lies apart from what the queue's thread works with. */
+_Static_assert(offsetof(struct vhost_user_queue, completed) % 64 == 0, "completions share a cache line with the ring");
 
 static inline void cpu_relax(void)
 {
@@ -95,16 +101,28 @@ static bool may_pop(const struct vhost_user_queue *q)
 	       q->inflight < VHOST_USER_QUEUE_INFLIGHT;
 }
 
-/* Shows what was given back, with at most one interrupt. */
+/* Shows what was given back, with at most one interrupt. Costs a full fence and a look at what the driver wishes. */
 static void flush(struct vhost_user_queue *q)
 {
 	q->moved = 0;
+	q->shown = 0;
+	q->woken = true;
 	if (q->mapped && vring_publish(&q->ring))
 		signal_fd(q->fds[VHOST_USER_CALL]);
 	if (q->marked) {
 		q->marked = false;
 		signal_fd(q->env.log_fd);
 	}
+}
+
+/*
+ * With EVENT_IDX the driver is interrupted only where it waits. The first answer of a batch wakes it, so that it is
+ * there when the rest has been served; then it is asked again only now and then, and at the end: a driver that is
+ * awake sees each answer anyway.
+ */
+static bool wake_early(const struct vhost_user_queue *q)
+{
+	return q->ring.config.event_idx && (!q->woken || q->shown >= VHOST_USER_QUEUE_ASK);
 }
 
 static void finish(struct vhost_user_queue *q, struct queue_request *req, uint64_t used)
@@ -126,9 +144,11 @@ static void finish(struct vhost_user_queue *q, struct queue_request *req, uint64
 	}
 	q->moved += used + req->chain.in_len;
 	request_pool_give(&q->pool, req);
-	/* With EVENT_IDX the driver is interrupted only where it waits: it wakes while the rest of the batch is served. */
-	if (q->ring.config.event_idx || q->moved >= FLUSH_BYTES)
+	q->shown++;
+	if (q->moved >= FLUSH_BYTES || wake_early(q))
 		flush(q);
+	else
+		vring_show(&q->ring);
 }
 
 static void fill(struct queue_request *req)
@@ -189,6 +209,7 @@ static bool serve_ring(struct vhost_user_queue *q)
 {
 	uint32_t n = 0;
 
+	q->woken = false;
 	while (n < VHOST_USER_QUEUE_BATCH && may_pop(q) && serve_one(q, n > 0))
 		n++;
 	return n > 0;
@@ -292,51 +313,76 @@ static int wait_time(struct vhost_user_queue *q, bool live)
 	return -1;
 }
 
-/* A kick and the wake-up it causes cost more than a short look at the ring. True: there is work. */
-static bool poll_ring(struct vhost_user_queue *q, uint64_t since)
+static bool has_work(const struct vhost_user_queue *q)
 {
-	while (clock_ns(CLOCK_MONOTONIC) - since < q->poll_ns) {
-		if (vring_ready(&q->ring) || atomic_load_explicit(&q->completed, memory_order_relaxed) ||
-		    atomic_load_explicit(&q->called, memory_order_relaxed))
+	return vring_ready(&q->ring) || atomic_load_explicit(&q->completed, memory_order_relaxed) ||
+	       atomic_load_explicit(&q->called, memory_order_relaxed);
+}
+
+static bool glance(const struct vhost_user_queue *q)
+{
+	for (int i = 0; i < GLANCES; i++) {
+		if (has_work(q))
 			return true;
-		for (int i = 0; i < 20; i++)
-			cpu_relax();
+		cpu_relax();
+		cpu_relax();
 	}
 	return false;
 }
 
-/* Polls longer where work came shortly after the queue had given up, less where it was long in coming. */
-static void learn_poll(struct vhost_user_queue *q, uint64_t idle_ns)
+/* A kick and the wake-up it causes cost more than a short look at the ring. True: there is work. */
+static bool poll_ring(struct vhost_user_queue *q, uint64_t since, uint64_t look_ns)
 {
-	if (idle_ns > POLL_MAX_NS)
-		q->poll_ns = q->poll_ns / 2 < POLL_MIN_NS ? 0 : q->poll_ns / 2;
-	else if (q->poll_ns < POLL_MIN_NS)
-		q->poll_ns = POLL_MIN_NS;
+	uint64_t now = since, last;
+	bool hole = false, found;
+
+	do {
+		last = now;
+		found = glance(q);
+		now = clock_ns(CLOCK_MONOTONIC);
+		hole |= now - last > QUEUE_POLL_HOLE_NS;
+	} while (!found && !hole && now - since < look_ns);
+	if (found)
+		queue_poll_met(&q->poll, now - since, hole);
 	else
-		q->poll_ns = q->poll_ns * 2 < POLL_MAX_NS ? q->poll_ns * 2 : POLL_MAX_NS;
+		queue_poll_missed(&q->poll, now - since);
+	return found;
 }
 
-/* Nothing to do: waits for a kick, a completion or a command. */
-static void rest(struct vhost_user_queue *q)
+/* Until a kick, a completion or a command comes, or the time is over. */
+static void sleep_ms(struct vhost_user_queue *q, int ms)
 {
 	struct epoll_event events[2];
-	bool live = may_pop(q);
-	uint64_t since = clock_ns(CLOCK_MONOTONIC);
+
+	/* seq_cst: pairs with queue_complete and call. */
+	atomic_store_explicit(&q->asleep, true, memory_order_seq_cst);
+	if (!atomic_load_explicit(&q->completed, memory_order_seq_cst) &&
+	    !atomic_load_explicit(&q->called, memory_order_seq_cst)) {
+		if (q->crowd)
+			queue_crowd_sleep(q->crowd);
+		epoll_wait(q->epoll, events, 2, ms);
+		if (q->crowd)
+			queue_crowd_wake(q->crowd);
+	}
+	atomic_store_explicit(&q->asleep, false, memory_order_relaxed);
+}
+
+/* Nothing to do: looks out for work, then waits for it. */
+static void rest(struct vhost_user_queue *q)
+{
+	/* For want of memory the ring stays ready: that is no work that could be done now. */
+	bool live = may_pop(q), polls = live && !q->starved && q->poll.max_ns;
+	uint64_t since = polls ? clock_ns(CLOCK_MONOTONIC) : 0;
+	uint64_t look_ns = polls ? queue_poll_look(&q->poll, q->crowd) : 0;
 	int ms;
 
-	/* For want of memory the ring stays ready: that is no work that could be done now. */
-	if (live && !q->starved && q->poll_ns && poll_ring(q, since))
+	if (look_ns && poll_ring(q, since, look_ns))
 		return;
 	ms = wait_time(q, live);
 	if (ms) {
-		/* seq_cst: pairs with queue_complete and call. */
-		atomic_store_explicit(&q->asleep, true, memory_order_seq_cst);
-		if (!atomic_load_explicit(&q->completed, memory_order_seq_cst) &&
-		    !atomic_load_explicit(&q->called, memory_order_seq_cst))
-			epoll_wait(q->epoll, events, 2, ms);
-		atomic_store_explicit(&q->asleep, false, memory_order_relaxed);
-		if (live && q->may_poll)
-			learn_poll(q, clock_ns(CLOCK_MONOTONIC) - since);
+		sleep_ms(q, ms);
+		if (polls)
+			queue_poll_slept(&q->poll, clock_ns(CLOCK_MONOTONIC) - since);
 	}
 	if (live)
 		vring_disarm(&q->ring);
@@ -346,6 +392,8 @@ static void *queue_main(void *arg)
 {
 	struct vhost_user_queue *q = arg;
 
+	if (q->crowd)
+		queue_crowd_wake(q->crowd);
 	while (!q->quit) {
 		bool busy = serve_completed(q);
 
@@ -357,6 +405,8 @@ static void *queue_main(void *arg)
 		else if (!busy)
 			rest(q);
 	}
+	if (q->crowd)
+		queue_crowd_sleep(q->crowd);
 	return NULL;
 }
 
@@ -562,7 +612,17 @@ static int do_quit(struct vhost_user_queue *q, void *arg)
 
 /* ---- life ---- */
 
-static int queue_open(struct vhost_user_queue *q, struct graft_error *err)
+static void end_thread(struct vhost_user_queue *q)
+{
+	call(q, do_quit, NULL);
+	pthread_join(q->thread, NULL);
+	/* acquire: pairs with the end of queue_complete, which is a few instructions away. */
+	while (atomic_load_explicit(&q->posting, memory_order_acquire))
+		sched_yield();
+	request_pool_fini(&q->pool);
+}
+
+static int queue_open(struct vhost_user_queue *q, int32_t cpu, struct graft_error *err)
 {
 	char name[24];
 	int rc;
@@ -585,6 +645,11 @@ static int queue_open(struct vhost_user_queue *q, struct graft_error *err)
 		request_pool_fini(&q->pool);
 		return error_set(err, -rc, "cannot start the thread of queue %u: %s", q->index, strerror(-rc));
 	}
+	rc = cpu >= 0 ? cpu_pin(q->thread, (uint16_t)cpu) : 0;
+	if (rc < 0) {
+		end_thread(q);
+		return error_set(err, -rc, "cannot keep queue %u on processor %d: %s", q->index, cpu, strerror(-rc));
+	}
 	return 0;
 }
 
@@ -606,8 +671,7 @@ static void queue_close(struct vhost_user_queue *q)
 	free(q);
 }
 
-struct vhost_user_queue *vhost_user_queue_new(const struct transport_client *client, const char *object, uint32_t index,
-					     struct graft_error *err)
+struct vhost_user_queue *vhost_user_queue_new(const struct vhost_user_queue_config *config, struct graft_error *err)
 {
 	struct vhost_user_queue *q = aligned_alloc(_Alignof(struct vhost_user_queue), sizeof(*q));
 	pthread_condattr_t attr;
@@ -618,10 +682,11 @@ struct vhost_user_queue *vhost_user_queue_new(const struct transport_client *cli
 	}
 	memset(q, 0, sizeof(*q));
 	q->base.ops = &queue_ops;
-	q->client = client;
-	q->object = object;
-	q->index = index;
-	q->may_poll = index > 0 && sysconf(_SC_NPROCESSORS_ONLN) > 1;
+	q->client = config->client;
+	q->object = config->object;
+	q->index = config->index;
+	q->crowd = config->index > 0 ? config->crowd : NULL;
+	queue_poll_init(&q->poll, q->crowd ? config->poll_us * 1000ULL : 0);
 	q->epoll = q->wake = q->env.log_fd = -1;
 	memset(q->fds, -1, sizeof(q->fds));
 	pthread_mutex_init(&q->lock, NULL);
@@ -629,7 +694,7 @@ struct vhost_user_queue *vhost_user_queue_new(const struct transport_client *cli
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&q->done, &attr);
 	pthread_condattr_destroy(&attr);
-	if (queue_open(q, err) < 0) {
+	if (queue_open(q, config->cpu, err) < 0) {
 		queue_close(q);
 		return NULL;
 	}
@@ -640,11 +705,6 @@ void vhost_user_queue_free(struct vhost_user_queue *q)
 {
 	if (!q)
 		return;
-	call(q, do_quit, NULL);
-	pthread_join(q->thread, NULL);
-	/* acquire: pairs with the end of queue_complete, which is a few instructions away. */
-	while (atomic_load_explicit(&q->posting, memory_order_acquire))
-		sched_yield();
-	request_pool_fini(&q->pool);
+	end_thread(q);
 	queue_close(q);
 }

@@ -3,6 +3,7 @@
 #ifndef GRAFT_TRANSPORT_VHOST_USER_QUEUE_H
 #define GRAFT_TRANSPORT_VHOST_USER_QUEUE_H
 
+#include "transport/queue_poll.h"
 #include "transport/transport.h"
 #include "transport/vring.h"
 
@@ -10,6 +11,7 @@
 #include <stdint.h>
 
 #define VHOST_USER_QUEUE_BATCH 32     /* chains served before other work is looked at */
+#define VHOST_USER_QUEUE_ASK 8        /* chains given back before the driver's wish for an interrupt is read again */
 #define VHOST_USER_QUEUE_INFLIGHT 256 /* requests that may be ASYNC at once; less than REQUEST_POOL_MAX */
 
 /* What all queues share. The queue takes references of its own on mem and log; log_fd stays open until the next set. */
@@ -22,9 +24,18 @@ struct vhost_user_queue_env {
 
 enum vhost_user_queue_fd { VHOST_USER_KICK, VHOST_USER_CALL, VHOST_USER_ERR };
 
-/* Makes queue number index (0: hiprio) and its thread. client and object (for the log) are borrowed. NULL with err. */
-struct vhost_user_queue *vhost_user_queue_new(const struct transport_client *client, const char *object, uint32_t index,
-					     struct graft_error *err);
+/* How a queue is made; what is pointed to is borrowed for its life. */
+struct vhost_user_queue_config {
+	const struct transport_client *client;
+	const char *object; /* for the log */
+	struct queue_crowd *crowd;
+	uint32_t index;   /* 0: hiprio, which never polls */
+	uint32_t poll_us; /* as in struct vhost_user_config */
+	int32_t cpu;      /* the only processor of its thread; -1: any */
+};
+
+/* Makes a queue and its thread. NULL with err. */
+struct vhost_user_queue *vhost_user_queue_new(const struct vhost_user_queue_config *config, struct graft_error *err);
 /* Stops the thread; the ring must be stopped. NULL is fine. */
 void vhost_user_queue_free(struct vhost_user_queue *q);
 

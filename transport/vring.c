@@ -155,18 +155,31 @@ void vring_push(struct vring *r, const struct vring_chain *chain, uint32_t len)
 	if (r->broken)
 		return;
 	r->pending++;
+	r->hidden = true;
 	if (r->config.packed)
 		vring_packed_push(r, chain, len);
 	else
 		vring_split_push(r, chain, len);
 }
 
+void vring_show(struct vring *r)
+{
+	if (!r->hidden)
+		return;
+	r->hidden = false;
+	if (r->config.packed)
+		vring_packed_show(r);
+	else
+		vring_split_show(r);
+}
+
 bool vring_publish(struct vring *r)
 {
 	if (r->broken || r->pending == 0)
 		return false;
+	vring_show(r);
 	r->pending = 0;
-	return r->config.packed ? vring_packed_publish(r) : vring_split_publish(r);
+	return r->config.packed ? vring_packed_decide(r) : vring_split_decide(r);
 }
 
 bool vring_ready(const struct vring *r)

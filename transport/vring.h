@@ -68,7 +68,8 @@ struct vring_packed {
 	uint16_t next_avail, next_used;
 	bool avail_wrap, used_wrap;
 	uint16_t first, first_flags; /* the first used entry of the batch, whose flags are written last */
-	uint32_t batch;              /* entries given back since the last publish */
+	uint32_t batch;              /* entries given back and not shown yet */
+	uint32_t moved;              /* entries shown since the last decision about an interrupt */
 };
 
 /* Owned by one thread. The caller may read, not write. */
@@ -79,6 +80,7 @@ struct vring {
 	struct dirty_log *log;             /* of the used ring; NULL: not logged; borrowed, see vring_set_log */
 	const char *fault;                 /* why the ring is broken, or why the last chain was bad */
 	uint32_t pending;                  /* chains given back since the last publish */
+	bool hidden;                       /* some of them are not shown yet */
 	bool broken;
 	bool armed;   /* the driver was asked for kicks */
 	bool decided; /* an interrupt was decided about before */
@@ -112,9 +114,11 @@ void vring_set_log(struct vring *r, struct dirty_log *log);
  * writable ones. Every address is checked and mapped; neighbouring pieces are merged.
  */
 enum vring_result vring_pop(struct vring *r, struct iovec *iov, struct vring_chain *chain);
-/* Gives a chain back with len bytes written. The driver sees it after vring_publish. */
+/* Gives a chain back with len bytes written. The driver sees it after vring_show or vring_publish. */
 void vring_push(struct vring *r, const struct vring_chain *chain, uint32_t len);
-/* Shows the driver what was given back. True: it wants an interrupt. */
+/* Shows a driver that is awake what was given back. Costs a store; one that sleeps is told by vring_publish only. */
+void vring_show(struct vring *r);
+/* Shows the driver what was given back. True: it wants an interrupt for what was since the last publish. */
 bool vring_publish(struct vring *r);
 
 /* Are there chains to take? Only looks; for polling, while kicks are not asked for. */

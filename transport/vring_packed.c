@@ -157,17 +157,25 @@ void vring_packed_push(struct vring *r, const struct vring_chain *chain, uint32_
 	advance(r, &p->next_used, &p->used_wrap, chain->ndesc);
 }
 
-bool vring_packed_publish(struct vring *r)
+void vring_packed_show(struct vring *r)
 {
 	struct vring_packed *p = &r->packed;
-	uint32_t raw, moved = p->batch;
-	uint16_t off_wrap, flags, event;
 
 	/* release: pairs with the driver's read barrier after it read the flags of a used entry. */
 	ring_store16(desc_at(r, p->first) + DESC_FLAGS, p->first_flags, memory_order_release);
 	if (r->log)
 		dirty_log_mark(r->log, p->desc_gpa + (uint64_t)p->first * VRING_DESC_BYTES, VRING_DESC_BYTES);
+	p->moved += p->batch;
 	p->batch = 0;
+}
+
+bool vring_packed_decide(struct vring *r)
+{
+	struct vring_packed *p = &r->packed;
+	uint32_t raw, moved = p->moved;
+	uint16_t off_wrap, flags, event;
+
+	p->moved = 0;
 	r->decided = true;
 	/* Pairs with the driver's fence between writing its event structure and looking at the ring again. */
 	ring_fence();
@@ -177,6 +185,9 @@ bool vring_packed_publish(struct vring *r)
 	if (flags == VRING_EVENT_DISABLE)
 		return false;
 	if (flags != VRING_EVENT_DESC || !r->config.event_idx)
+		return true;
+	/* The driver took some and added more since: any place of the ring was passed. */
+	if (moved > r->config.size)
 		return true;
 	event = off_wrap & 0x7fff;
 	/* An event on the other lap lies one ring size behind. */

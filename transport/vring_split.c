@@ -130,15 +130,19 @@ void vring_split_push(struct vring *r, const struct vring_chain *chain, uint32_t
 	vring_log(r, offset, USED_BYTES);
 }
 
-bool vring_split_publish(struct vring *r)
+void vring_split_show(struct vring *r)
+{
+	/* release: pairs with the driver's read barrier after it read used.idx. */
+	ring_store16(used_at(r, RING_IDX), r->split.next_used, memory_order_release);
+	vring_log(r, RING_IDX, 2);
+}
+
+bool vring_split_decide(struct vring *r)
 {
 	struct vring_split *s = &r->split;
 	uint16_t old = s->used_event_base, event;
 	bool first = !r->decided;
 
-	/* release: pairs with the driver's read barrier after it read used.idx. */
-	ring_store16(used_at(r, RING_IDX), s->next_used, memory_order_release);
-	vring_log(r, RING_IDX, 2);
 	s->used_event_base = s->next_used;
 	r->decided = true;
 	/* Pairs with the driver's fence between enabling interrupts and looking at used.idx again. */

@@ -123,6 +123,14 @@ static const struct bad bad_transport[] = {
 	{ SERVER TRANSPORT "tag = 1234567890123456789012345678901234567\n" MOUNT,
 	  "t.ini:7: tag = 1234567890123456789012345678901234567: longer than 36 bytes" },
 	{ SERVER TRANSPORT "queues = 65\n", "t.ini:7: queues = 65: must be a whole number from 1 to 64" },
+	{ SERVER TRANSPORT "poll-us = 1001\n",
+	  "t.ini:7: poll-us = 1001: must be auto or a whole number from 0 to 1000" },
+	{ SERVER TRANSPORT "poll-us = -1\n", "t.ini:7: poll-us = -1: must be auto or a whole number from 0 to 1000" },
+	{ SERVER TRANSPORT "poll-us = 5us\n", "t.ini:7: poll-us = 5us: must be auto or a whole number from 0 to 1000" },
+	{ SERVER TRANSPORT "queue-cpus = 0-\n",
+	  "t.ini:7: queue-cpus = 0-: must be numbers of processors, such as 0-3,8" },
+	{ SERVER TRANSPORT "queue-cpus = 8191\n" MOUNT,
+	  "t.ini:7: queue-cpus: processor 8191 is not there, or this process may not use it" },
 	{ SERVER TRANSPORT "write-back = auto\n", "t.ini:7: unknown key 'write-back'; did you mean 'writeback'?" },
 	{ SERVER TRANSPORT "locks = on\n", "t.ini:7: locks = on: must be one of: auto never always" },
 	{ SERVER TRANSPORT "[transport vhost-user b]\nsocket = /run/x.sock\n" MOUNT,
@@ -299,6 +307,8 @@ static void look_least(const struct config *c)
 	assert_int_equal(t->fd, -1);
 	assert_null(t->tag);
 	assert_int_equal(t->queues, 1);
+	assert_int_equal(t->cpus.n, 0);
+	assert_int_equal(t->poll_us, 50);
 	assert_false(t->once);
 	assert_null(t->mountpoint);
 	for (int i = 0; i < CONFIG_KEY_COUNT; i++)
@@ -336,7 +346,7 @@ static const char full[] =
 	"plugins = probe-plain probe-newer\nplugins = probe-layer\n"
 	"[transport vhost-user a]\nsocket = /run/a.sock\ntag = 123456789012345678901234567890123456\nqueues = 64\n"
 	"writeback = always\nsubmounts = never\n"
-	"[transport vhost-user b]\nfd = 3\nonce = yes\n"
+	"[transport vhost-user b]\nfd = 3\nonce = yes\nqueue-cpus = 0\npoll-us = 0\n"
 	"[transport fuse]\nmountpoint = /mnt/a\n"
 	"[transport fuse b]\nmountpoint = /mnt/ab\nthreads = 64\nread-only = yes\nwriteback = never\nlocks = always\n"
 	"[mount web]\nouter.source = /outer\nat = /\ntype = probe\nlayers = probe-layer:outer probe-plain probe-layer\n"
@@ -364,6 +374,9 @@ static void look_full(const struct config *c)
 	assert_int_equal(c->transports[0].flag[CONFIG_KEY_SUBMOUNTS], CONFIG_FLAG_NEVER);
 	assert_null(c->transports[1].socket);
 	assert_int_equal(c->transports[1].fd, 3);
+	assert_int_equal(c->transports[1].cpus.n, 1);
+	assert_int_equal(c->transports[1].cpus.cpu[0], 0);
+	assert_int_equal(c->transports[1].poll_us, 0);
 	assert_true(c->transports[1].once);
 	const struct mount_config *m = &c->mounts[0];
 	static const char *const names[] = { "outer", "probe-plain", "probe-layer", "web" };
@@ -374,7 +387,7 @@ static void look_full(const struct config *c)
 	assert_string_equal(*(const char *const *)options_settings(m->members[0].options), "/outer");
 	assert_string_equal(*(const char *const *)options_settings(m->members[2].options), "/inner");
 	assert_string_equal(*(const char *const *)options_settings(m->members[3].options), "/srv");
-	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:36");
+	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:38");
 }
 
 static void look_fuse(const struct config *c)

@@ -39,7 +39,7 @@ static void on_ended(struct transport *t, void *user)
 struct vhost_user_config world_config(void)
 {
 	return (struct vhost_user_config){
-		.name = "vhost-user", .socket = w.path, .fd = -1, .tag = "myfs", .queues = 2
+		.name = "vhost-user", .socket = w.path, .fd = -1, .tag = "myfs", .queues = 2, .poll_us = 50
 	};
 }
 
