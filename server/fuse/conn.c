@@ -6,6 +6,8 @@
 #include "server/barrier.h"
 
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct conn_queue {
 	struct conn_queue *next;
@@ -15,14 +17,19 @@ struct conn_queue {
 	_Alignas(64) uint64_t ended; /* request.queue_ended */
 };
 
+/* Each request looks at the view; what others write lies elsewhere. */
+_Static_assert(offsetof(struct fuse_conn, view) / 64 != offsetof(struct fuse_conn, async) / 64,
+	       "the view shares a cache line with the list of waiting requests");
+
 static void reap_run(struct work *w);
 
 struct fuse_conn *conn_new(const struct fuse_door *door, struct transport *t)
 {
-	struct fuse_conn *c = calloc(1, sizeof(*c));
+	struct fuse_conn *c = aligned_alloc(_Alignof(struct fuse_conn), sizeof(*c));
 
 	if (!c)
 		return NULL;
+	memset(c, 0, sizeof(*c));
 	c->server = door->server;
 	c->door = door;
 	c->transport = t;
