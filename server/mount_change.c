@@ -321,6 +321,8 @@ static bool sweep_slot(struct mount_table *t, struct session_slot *slot)
 {
 	struct session_mount *sm = slot->sm;
 
+	if (sm)
+		session_mount_end_backing(sm);
 	if (!sm || !session_mount_let_go(sm))
 		return false;
 	if (slot->live) {

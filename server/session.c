@@ -3,6 +3,7 @@
 #include "server/session.h"
 
 #include "lib/cleanup.h"
+#include "server/fuse/backing.h"
 #include "server/fuse/conn.h"
 #include "server/server.h"
 
@@ -42,15 +43,50 @@ void session_release(struct session *s)
 	conn_session_gone(c);
 }
 
+/* Whose members this thread closes. */
+static _Thread_local struct session_mount *closing;
+
 /* Closes the members from first on. */
 static void close_members(struct session_mount *sm, uint32_t first)
 {
 	const struct mount *m = sm->mount;
 
+	closing = sm;
 	for (uint32_t i = first; i < m->nmembers; i++) {
 		if (m->members[i].desc->session_close)
 			m->members[i].desc->session_close(m->members[i].inst, sm->states[i]);
 	}
+	closing = NULL;
+}
+
+bool session_mount_keep_backing(int id)
+{
+	uint32_t n = closing ? atomic_load_explicit(&closing->nbacking, memory_order_relaxed) : 0;
+	/* A power of two is full. */
+	bool full = !(n & (n - 1));
+	int *more = !closing ? NULL : full ? realloc(closing->backing, (n ? 2 * (size_t)n : 1) * sizeof(*more)) : closing->backing;
+
+	if (!more)
+		return false;
+	closing->backing = more;
+	more[n] = id;
+	atomic_store_explicit(&closing->nbacking, n + 1, memory_order_relaxed);
+	return true;
+}
+
+static void end_backing(struct session_mount *sm)
+{
+	for (uint32_t i = 0; i < atomic_load_explicit(&sm->nbacking, memory_order_relaxed); i++)
+		backing_end(sm->session->conn, sm->backing[i]);
+	atomic_store_explicit(&sm->nbacking, 0, memory_order_relaxed);
+	free(sm->backing);
+	sm->backing = NULL;
+}
+
+void session_mount_end_backing(struct session_mount *sm)
+{
+	if (atomic_load_explicit(&sm->closed, memory_order_acquire) && !session_mount_held(sm, SESSION_HANDLES))
+		end_backing(sm);
 }
 
 static void close_run(struct work *w)
@@ -136,6 +172,7 @@ void session_mount_release(struct session_mount *sm)
 {
 	if (atomic_fetch_sub_explicit(&sm->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	end_backing(sm);
 	session_release(sm->session);
 	free(sm);
 }

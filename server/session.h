@@ -37,6 +37,12 @@ struct session_mount {
 	_Atomic bool closed; /* nobody is inside and nobody will be */
 	_Atomic bool fading; /* umounted or replaced: tell the mount table when the client let go of the last */
 	struct work close;
+	/*
+	 * Backing files whose end must wait: a client that has an answer to OPEN looks its backing file up only when it runs again, so
+	 * they stay until it has let go of every handle. Filled while the mount is closed, then the thread of changes'.
+	 */
+	int *backing;
+	_Atomic uint32_t nbacking;
 	struct session_mount *next, *prev; /* of the mount, protected by the mount table's lock */
 	struct session_shard shards[SHARD_COUNT];
 	void *states[]; /* by member */
@@ -82,6 +88,10 @@ void session_mount_leave(struct session_mount *sm);
 void session_mount_hold(struct session_mount *sm);
 void session_mount_release(struct session_mount *sm);
 
+/* From a member's session_close: the backing file is to end when the client has let go of its handles. False: it is not called there. */
+bool session_mount_keep_backing(int id);
+/* Thread of changes, closed: ends them, if that is so. */
+void session_mount_end_backing(struct session_mount *sm);
 /* What the client holds; at most too many while other threads count. */
 uint64_t session_mount_held(const struct session_mount *sm, enum session_held what);
 /* Umounted or replaced, and the client holds nothing of it any more. */

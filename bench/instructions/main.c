@@ -339,6 +339,18 @@ static void run(struct world *w, const struct operation *op, const char *way)
 	printf("%s %s %u %u\n", op->name, way, op->rounds, op->each);
 }
 
+struct io_uring;
+struct io_uring_params;
+int __wrap_io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *params);
+
+int __wrap_io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *params)
+{
+	(void)entries;
+	(void)ring;
+	(void)params;
+	return -ENOSYS;
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const ways[CLIENT_WAYS] = { "direct", "split", "packed" };

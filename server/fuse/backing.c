@@ -70,11 +70,16 @@ int backing_open(struct graft_req *req, int fd)
 	return res;
 }
 
+void backing_end(struct fuse_conn *c, int id)
+{
+	if (c->transport->ops->backing_close)
+		c->transport->ops->backing_close(c->transport, id);
+}
+
 void backing_close(const struct graft_session *session, int id)
 {
 	const struct session *s = (const struct session *)((const char *)session - offsetof(struct session, pub));
-	struct transport *t = s->conn->transport;
 
-	if (id > 0 && t->ops->backing_close)
-		t->ops->backing_close(t, id);
+	if (id > 0 && !session_mount_keep_backing(id))
+		backing_end(s->conn, id);
 }

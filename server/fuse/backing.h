@@ -17,5 +17,7 @@ void backing_tell(const struct fuse_conn *c, const struct init_policy *policy, u
 /* The services of these names (plugin.h). */
 int backing_open(struct graft_req *req, int fd);
 void backing_close(const struct graft_session *session, int id);
+/* Ends one at once. Any thread, while the client is connected. */
+void backing_end(struct fuse_conn *c, int id);
 
 #endif

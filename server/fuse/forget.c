@@ -16,7 +16,9 @@ struct batch {
 
 void forget_check(const struct session_mount *sm)
 {
-	if (session_mount_let_go(sm))
+	bool backing = atomic_load_explicit(&sm->nbacking, memory_order_relaxed) && !session_mount_held(sm, SESSION_HANDLES);
+
+	if (backing || session_mount_let_go(sm))
 		mount_table_sweep(&sm->session->conn->server->mounts);
 }
 
