@@ -130,6 +130,16 @@ static void land(struct uring *u, struct io_op *op)
 	u->nflying--;
 }
 
+static bool is_cancelled(const struct io_op *op)
+{
+	return atomic_load_explicit(&op->cancelled, memory_order_relaxed);
+}
+
+static void end(struct io_op *op, int64_t res)
+{
+	op->end(op, op->done ? (int64_t)op->done : res);
+}
+
 static void prepare(struct io_uring_sqe *sqe, struct io_op *op)
 {
 	const struct graft_io *io = &op->what;
@@ -154,28 +164,20 @@ static void prepare(struct io_uring_sqe *sqe, struct io_op *op)
 /* Hands to the ring what there is room for. */
 static void submit_waiting(struct uring *u)
 {
-	while (u->waiting && u->nflying < URING_DEPTH) {
-		struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+	while (u->waiting && u->nflying < URING_DEPTH && io_uring_sq_space_left(&u->ring)) {
 		struct io_op *op = u->waiting;
 
-		if (!sqe)
-			return;
 		u->waiting = op->next;
 		if (!u->waiting)
 			u->waiting_end = &u->waiting;
-		prepare(sqe, op);
+		/* Its cancel may have been served while it was in posted, where nobody looks. */
+		if (is_cancelled(op)) {
+			end(op, -EINTR);
+			continue;
+		}
+		prepare(io_uring_get_sqe(&u->ring), op);
 		fly(u, op);
 	}
-}
-
-static bool is_cancelled(const struct io_op *op)
-{
-	return atomic_load_explicit(&op->cancelled, memory_order_relaxed);
-}
-
-static void end(struct io_op *op, int64_t res)
-{
-	op->end(op, op->done ? (int64_t)op->done : res);
 }
 
 /* What has not begun ends here and now. */

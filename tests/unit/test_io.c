@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -371,6 +372,46 @@ static void test_cancel(void **state)
 	close(p[1]);
 }
 
+static sem_t held, go_on;
+
+static void ended_slowly(struct io_op *op, int64_t res)
+{
+	sem_post(&held);
+	while (sem_wait(&go_on))
+		;
+	ended(op, res);
+}
+
+/* Posted and cancelled between two looks of the ring's thread, of which the second found the cancel alone. */
+static void test_cancel_posted(void **state)
+{
+	struct transfer first, t;
+	char got[8];
+	int p[2];
+
+	(void)state;
+	need_ring();
+	assert_int_equal(pipe(p), 0);
+	sem_init(&held, 0, 0);
+	sem_init(&go_on, 0, 0);
+	begin(&first, GRAFT_IO_READ, file, 0, &got[0], 1);
+	first.op.end = ended_slowly;
+	post(&first);
+	while (sem_wait(&held))
+		;
+	begin(&t, GRAFT_IO_READ, p[0], UINT64_MAX, got, 8);
+	post(&t);
+	/* io_engine_cancel without the ring's flag, which was taken already. */
+	atomic_store(&t.op.cancelled, true);
+	sem_post(&go_on);
+	assert_int_equal(wait_for(&first), 1);
+	assert_int_equal(wait_for(&t), -EINTR);
+	close(p[0]);
+	close(p[1]);
+	sem_destroy(&held);
+	sem_destroy(&go_on);
+}
+
 /* The ring full of what does not end: the next wait their turn, and can be cancelled meanwhile. */
 static void test_full(void **state)
 {
@@ -549,6 +590,7 @@ int main(void)
 		WITHOUT(test_many),
 		T(test_short),
 		T(test_cancel),
+		T(test_cancel_posted),
 		T(test_full),
 		T(test_refused),
 		T(test_stop_waits),
