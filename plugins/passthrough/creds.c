@@ -138,9 +138,14 @@ int pt_creds_enter(const struct graft_req *req, struct pt_creds *c)
 	return 0;
 }
 
+bool pt_creds_partial(const struct graft_req *req, const struct pt_creds *c)
+{
+	return c->uid && !pt_flag(req, FUSE_CREATE_SUPP_GROUP);
+}
+
 bool pt_creds_insist(const struct graft_req *req, const struct pt_creds *c)
 {
-	return c->uid && !pt_flag(req, FUSE_CREATE_SUPP_GROUP) && raise_cap(CAP_DAC_OVERRIDE);
+	return pt_creds_partial(req, c) && raise_cap(CAP_DAC_OVERRIDE);
 }
 
 /* Going back cannot fail: the saved ids are the old ones still. A thread that stayed somebody else would be a hole. */

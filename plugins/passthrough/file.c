@@ -295,7 +295,10 @@ static int create_new(const struct graft_req *req, const struct node_ref *parent
 	return res;
 }
 
-/* Opens an O_PATH descriptor again, as the caller: the guest checks no rights on a file it believes to have made. */
+/*
+ * Opens an O_PATH descriptor again, as the caller: the guest checks no rights on a file it believes to have made. Where
+ * the caller's groups are not known, ESTALE lets it look the name up anew and check them itself.
+ */
 static int reopen_as_caller(const struct graft_req *req, const struct node_ref *ref, int flags)
 {
 	const struct fuse_create_in *in = req->in;
@@ -308,7 +311,9 @@ static int reopen_as_caller(const struct graft_req *req, const struct node_ref *
 		return res;
 	bool dropped = kill && pt_fsetid_drop();
 	snprintf(name, sizeof(name), "%d", ref->fd);
-	res = open_as(req, &creds, pt_session(req)->inst->proc_fd, name, flags, 0);
+	res = open_at(pt_session(req)->inst, pt_session(req)->inst->proc_fd, name, flags, 0);
+	if (res == -EACCES && pt_creds_partial(req, &creds))
+		res = -ESTALE;
 	pt_fsetid_restore(dropped);
 	pt_creds_leave(&creds);
 	return res;

@@ -135,6 +135,8 @@ struct pt_creds {
 };
 /* 0 or -errno; on failure nothing is changed. Also applies req->umask where FUSE_DONT_MASK was negotiated. */
 int pt_creds_enter(const struct graft_req *req, struct pt_creds *c);
+/* The thread has the caller's ids but not its supplementary groups, which the guest does not send. */
+bool pt_creds_partial(const struct graft_req *req, const struct pt_creds *c);
 /*
  * After EACCES for the caller. The guest has checked its permission with groups that it did not send; so where it sends none
  * (no FUSE_CREATE_SUPP_GROUP), the thread may pass over modes until pt_creds_leave. True: worth one more try.

@@ -340,7 +340,9 @@ static void test_create_as_caller(void **state)
 	assert_int_equal(create_as(f, 4321, 8765, "his", O_RDWR, 0, &made), 0);
 	assert_int_equal(made.entry.attr.uid, 4321);
 	assert_int_equal(made.entry.attr.gid, 8765);
-	assert_int_equal(create_as(f, 4321, 8765, "secret", O_RDWR, 0, &made), 0);
+	/* But it has not checked a file that turned up in its back: it is to look that up and do so. */
+	assert_int_equal(create_as(f, 4321, 8765, "secret", O_RDWR, 0, NULL), -ESTALE);
+	assert_int_equal(create_as(f, 4321, 8765, "mine", O_RDWR, 0, &made), 0);
 	assert_int_equal(geteuid(), 0);
 	chmod(f->dir, 0777);
 }
