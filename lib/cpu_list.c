@@ -72,9 +72,11 @@ static cpu_set_t *allowed(void)
 
 int cpu_list_check(const struct cpu_list *l, struct graft_error *err)
 {
-	cpu_set_t *set = allowed();
 	int res = 0;
 
+	if (l->n == 0)
+		return 0;
+	cpu_set_t *set = allowed();
 	if (!set)
 		return error_set(err, errno, "the processors this process may use cannot be told: %s", strerror(errno));
 	for (uint32_t i = 0; i < l->n && res == 0; i++)
