@@ -172,8 +172,8 @@ static void report_broken(struct vhost_user_queue *q)
 	signal_fd(q->fds[VHOST_USER_ERR]);
 }
 
-/* Serves one chain. False: there was none. */
-static bool serve_one(struct vhost_user_queue *q, bool follows)
+/* Serves one chain. False: there was none. *follows: the one before was served a moment ago, and this one was. */
+static bool serve_one(struct vhost_user_queue *q, bool *follows)
 {
 	struct queue_request *req = request_pool_take(&q->pool);
 	enum vring_result result;
@@ -184,7 +184,8 @@ static bool serve_one(struct vhost_user_queue *q, bool follows)
 	result = vring_pop(&q->ring, req->iov, &req->chain);
 	if (result == VRING_CHAIN) {
 		fill(req);
-		req->base.follows = follows;
+		req->base.follows = *follows;
+		*follows = true;
 		/* Once it went ASYNC, the request may already be on its way back. */
 		if (!q->client->serve(q->env.conn, &req->base))
 			finish(q, req, req->base.used);
@@ -193,6 +194,7 @@ static bool serve_one(struct vhost_user_queue *q, bool follows)
 	if (result == VRING_BAD) {
 		log_limited(&q->bad_limit, GRAFT_LOG_WARN, q->object, "queue %u: request dropped: %s", q->index,
 			    q->ring.fault);
+		*follows = false;
 		req->chain.nin = req->chain.nout = 0;
 		req->chain.in_len = req->chain.out_len = 0;
 		fill(req);
@@ -207,10 +209,11 @@ static bool serve_one(struct vhost_user_queue *q, bool follows)
 
 static bool serve_ring(struct vhost_user_queue *q)
 {
+	bool follows = false;
 	uint32_t n = 0;
 
 	q->woken = false;
-	while (n < VHOST_USER_QUEUE_BATCH && may_pop(q) && serve_one(q, n > 0))
+	while (n < VHOST_USER_QUEUE_BATCH && may_pop(q) && serve_one(q, &follows))
 		n++;
 	return n > 0;
 }

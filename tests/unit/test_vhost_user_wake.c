@@ -24,10 +24,12 @@ static struct {
 	sem_t entered, gate;
 	_Atomic bool closed;
 	uint32_t processors; /* that the queue's thread may use; written before entered */
+	_Atomic uint32_t follows; /* of each request in order, a decimal digit: 1 no, 2 yes */
 } gate;
 
 static bool gated_serve(void *conn, struct transport_request *req)
 {
+	atomic_store(&gate.follows, atomic_load(&gate.follows) * 10 + (req->follows ? 2 : 1));
 	if (atomic_exchange(&gate.closed, false)) {
 		gate.processors = cpu_count();
 		sem_post(&gate.entered);
@@ -46,6 +48,7 @@ static int gate_setup(void **state)
 	sem_init(&gate.entered, 0, 0);
 	sem_init(&gate.gate, 0, 0);
 	atomic_store(&gate.closed, false);
+	atomic_store(&gate.follows, 0);
 	gate.serve = w.client.ops.serve;
 	w.client.ops.serve = gated_serve;
 	config = world_config();
@@ -131,6 +134,28 @@ static void test_no_interrupts(void **state)
 	}
 }
 
+/* What comes right behind a request begins when that ended; behind a chain that was dropped nobody knows when. */
+static void test_follows(void **state)
+{
+	const struct driver_buf outside = { 0x1000, 8, true };
+	struct front *f = &w.front;
+	uint32_t id, len;
+
+	(void)state;
+	front_start(f, EVENTS);
+	enter_gate(f);
+	assert_true(front_request(f, 1, 1, "more") >= 0);
+	assert_true(driver_add(&f->rings[1], &outside, 1, false) >= 0);
+	assert_true(front_request(f, 1, 2, "more") >= 0);
+	assert_true(front_request(f, 1, 3, "more") >= 0);
+	driver_kick(&f->rings[1]);
+	sem_post(&gate.gate);
+	for (int n = 0; n < 5; n++)
+		assert_true(front_used(f, 1, &id, &len));
+	assert_true(front_echo(f, 1, "after"));
+	assert_int_equal(atomic_load(&gate.follows), 12121);
+}
+
 /* Kicks only where they are wanted, and pauses around the time that a queue polls: each request must be seen. */
 static void test_none_lost(void **state)
 {
@@ -204,7 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_GATED(test_batch),  WORLD_GATED(test_no_interrupts),     WORLD_ALONE(test_none_lost),
-		WORLD_GATED(test_pinned), WORLD_ALONE(test_no_such_processor),
+		WORLD_GATED(test_pinned), WORLD_ALONE(test_no_such_processor), WORLD_GATED(test_follows),
 	};
 
 	return cmocka_run_group_tests_name("vhost_user_wake", tests, NULL, NULL);
