@@ -677,7 +677,6 @@ static void queue_close(struct vhost_user_queue *q)
 struct vhost_user_queue *vhost_user_queue_new(const struct vhost_user_queue_config *config, struct graft_error *err)
 {
 	struct vhost_user_queue *q = aligned_alloc(_Alignof(struct vhost_user_queue), sizeof(*q));
-	pthread_condattr_t attr;
 
 	if (!q) {
 		error_set(err, ENOMEM, "out of memory");
@@ -693,10 +692,7 @@ struct vhost_user_queue *vhost_user_queue_new(const struct vhost_user_queue_conf
 	q->epoll = q->wake = q->env.log_fd = -1;
 	memset(q->fds, -1, sizeof(q->fds));
 	pthread_mutex_init(&q->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&q->done, &attr);
-	pthread_condattr_destroy(&attr);
+	thread_cond_init(&q->done);
 	if (queue_open(q, config->cpu, err) < 0) {
 		queue_close(q);
 		return NULL;
