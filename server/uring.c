@@ -282,9 +282,11 @@ static void reap(struct uring *u)
 	}
 }
 
+/* What waits although nothing more fits waits for an answer: no news. */
 static bool has_news(const struct uring *u)
 {
-	return u->waiting || atomic_load_explicit(&u->posted, memory_order_seq_cst) ||
+	return (u->waiting && u->nflying < URING_DEPTH) ||
+	       atomic_load_explicit(&u->posted, memory_order_seq_cst) ||
 	       atomic_load_explicit(&u->cancels, memory_order_seq_cst) ||
 	       (atomic_load_explicit(&u->quit, memory_order_seq_cst) && !u->nflying);
 }
@@ -296,8 +298,7 @@ static void rest(struct uring *u)
 
 	/* seq_cst: pairs with wake. */
 	atomic_store_explicit(&u->asleep, true, memory_order_seq_cst);
-	/* What waits although nothing more fits waits for an answer. */
-	if (has_news(u) && u->nflying < URING_DEPTH)
+	if (has_news(u))
 		res = io_uring_submit_and_get_events(&u->ring);
 	else
 		res = io_uring_submit_and_wait(&u->ring, 1);

@@ -372,6 +372,7 @@ static void test_cancel(void **state)
 	close(p[1]);
 }
 
+/* An end that keeps the ring's thread until the test lets it go on. */
 static sem_t held, go_on;
 
 static void ended_slowly(struct io_op *op, int64_t res)
@@ -380,6 +381,22 @@ static void ended_slowly(struct io_op *op, int64_t res)
 	while (sem_wait(&go_on))
 		;
 	ended(op, res);
+}
+
+static void wait_held(void)
+{
+	while (sem_wait(&held))
+		assert_int_equal(errno, EINTR);
+}
+
+static void hold_thread(struct transfer *first, void *byte)
+{
+	sem_init(&held, 0, 0);
+	sem_init(&go_on, 0, 0);
+	begin(first, GRAFT_IO_READ, file, 0, byte, 1);
+	first->op.end = ended_slowly;
+	post(first);
+	wait_held();
 }
 
 /* Posted and cancelled between two looks of the ring's thread, of which the second found the cancel alone. */
@@ -392,13 +409,7 @@ static void test_cancel_posted(void **state)
 	(void)state;
 	need_ring();
 	assert_int_equal(pipe(p), 0);
-	sem_init(&held, 0, 0);
-	sem_init(&go_on, 0, 0);
-	begin(&first, GRAFT_IO_READ, file, 0, &got[0], 1);
-	first.op.end = ended_slowly;
-	post(&first);
-	while (sem_wait(&held))
-		;
+	hold_thread(&first, got);
 	begin(&t, GRAFT_IO_READ, p[0], UINT64_MAX, got, 8);
 	post(&t);
 	/* io_engine_cancel without the ring's flag, which was taken already. */
@@ -408,8 +419,6 @@ static void test_cancel_posted(void **state)
 	assert_int_equal(wait_for(&t), -EINTR);
 	close(p[0]);
 	close(p[1]);
-	sem_destroy(&held);
-	sem_destroy(&go_on);
 }
 
 /* The ring full of what does not end: the next wait their turn, and can be cancelled meanwhile. */
@@ -442,6 +451,42 @@ static void test_full(void **state)
 	for (int i = 0; i < URING_DEPTH + 3; i++)
 		assert_int_equal(wait_for(&t[i]), -EINTR);
 	assert_int_equal(run(GRAFT_IO_READ, file, 0, got, 1), 1);
+	close(p[0]);
+	close(p[1]);
+	free(t);
+}
+
+/* A cancel that comes when the ring's thread is about to fill the ring and wait. */
+static void test_cancel_in_full(void **state)
+{
+	struct transfer *t = calloc(URING_DEPTH + 1, sizeof(*t)), first, *gone;
+	char got[URING_DEPTH + 1];
+	int p[2];
+
+	(void)state;
+	need_ring();
+	assert_non_null(t);
+	gone = &t[URING_DEPTH];
+	assert_int_equal(pipe(p), 0);
+	for (int i = 0; i < URING_DEPTH + 1; i++)
+		begin(&t[i], GRAFT_IO_READ, p[0], UINT64_MAX, &got[i], 1);
+	for (int i = 0; i < URING_DEPTH - 1; i++)
+		post(&t[i]);
+	usleep(20000);
+	hold_thread(&first, &got[URING_DEPTH]);
+	gone->op.end = ended_slowly;
+	post(gone);
+	atomic_store(&gone->op.cancelled, true);
+	post(&t[URING_DEPTH - 1]);
+	sem_post(&go_on);
+	wait_held();
+	io_engine_cancel(engine, &t[7].op);
+	sem_post(&go_on);
+	assert_int_equal(wait_for(&t[7]), -EINTR);
+	for (int i = 0; i < URING_DEPTH; i++)
+		io_engine_cancel(engine, &t[i].op);
+	for (int i = 0; i < URING_DEPTH + 1; i++)
+		assert_int_equal(wait_for(&t[i]), -EINTR);
 	close(p[0]);
 	close(p[1]);
 	free(t);
@@ -592,6 +637,7 @@ int main(void)
 		T(test_cancel),
 		T(test_cancel_posted),
 		T(test_full),
+		T(test_cancel_in_full),
 		T(test_refused),
 		T(test_stop_waits),
 		T(test_no_ring),
