@@ -120,6 +120,9 @@ void xattrmap_one_line(struct graft_error *err)
 	for (char *c = err ? err->text : ""; *c; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';
+		/* U+0080 to U+009F, control characters too. */
+		if ((unsigned char)c[0] == 0xc2 && ((unsigned char)c[1] & 0xe0) == 0x80)
+			c[0] = c[1] = '?';
 	}
 }
 

@@ -118,6 +118,7 @@ static const struct xattrmap_case xattrmap_cases[] = {
 	{ ":ok:any:::", 0, "rule 1: scope 'any' is none of client, server and all", SCOPE },
 	{ ":ok:ALL:::", 0, "scope 'ALL' is none of", SCOPE },
 	{ ":\nok\033:", 0, "type '?ok?' is none of", TYPE },
+	{ ":\xc2\x9bok\xc2\xa9:", 0, "type '??ok\xc2\xa9' is none of", TYPE },
 	{ ":ok::::", 0, "scope '' is none of", SCOPE },
 	{ ":ok:clients:::", 0, "scope 'clients' is none of", SCOPE },
 	{ ":bad:all:a:b: :nope:all:::", 0, "rule 2: type 'nope'", TYPE },
