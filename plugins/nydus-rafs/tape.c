@@ -30,7 +30,7 @@ static void index_node(struct tape *t, uint64_t node, uint64_t at)
 		if (!position(t, *to, &there) || there == at || tape_node(t, there) == node)
 			break;
 	}
-	*to = (uint32_t)at + 1 ? (uint32_t)at + 1 : 0;
+	*to = (uint32_t)at + 1; /* 0 for every 2^32nd, which is not found */
 }
 
 /* Twice the room, or the first. What cannot be had is done without. */
@@ -38,7 +38,8 @@ static void grow(struct tape *t)
 {
 	struct tape new = { .room = t->room ? 2 * t->room : TAPE_FIRST, .end = t->end };
 
-	new.nodes = malloc(new.room * sizeof(*new.nodes));
+	/* 0, no node: after a failure there is more room than was kept. */
+	new.nodes = calloc(new.room, sizeof(*new.nodes));
 	new.places = calloc(2 * (size_t)new.room, sizeof(*new.places));
 	if (!new.nodes || !new.places) {
 		tape_free(&new);

@@ -13,6 +13,8 @@ foreach(part config mount meta data)
 		LIBS nydus-rafs-test-support nydus-rafs-objects graft_rafs PkgConfig::JANSSON
 		SOURCES nydus-rafs_${part}_test.c nydus-rafs_reader.c)
 endforeach()
+graft_add_unit_test(nydus-rafs-tape SOURCES nydus-rafs_tape_test.c ${CMAKE_SOURCE_DIR}/plugins/nydus-rafs/tape.c)
+target_link_options(test-nydus-rafs-tape PRIVATE -Wl,--wrap=calloc)
 graft_add_unit_test(nydus-rafs-image
 	LIBS nydus-rafs-test-support nydus-rafs-objects graft_rafs PkgConfig::JANSSON
 	SOURCES nydus-rafs_image_test.c)
