@@ -64,7 +64,7 @@ static int give(const struct graft_inst *inst, struct graft_req *req, const stru
 		e.entry_out.attr = (struct fuse_attr){ .ino = d->ino, .mode = d->type << 12 };
 	int res = inst->host->dirent(req, &e, d->name);
 	if (res == GRAFT_DIRENT_OK && e.entry_out.nodeid && S_ISREG(e.entry_out.attr.mode))
-		push_listed(req->state, e.entry_out.nodeid);
+		push_listed(req->state, e.entry_out.nodeid, e.entry_out.attr.size);
 	return res;
 }
 

@@ -44,7 +44,7 @@ struct push {
 	/* protected by lock */
 	struct tape tape;         /* marked: went ahead, or is to */
 	uint64_t begun;           /* position where the present listing began */
-	uint64_t last;            /* of the last READ */
+	uint64_t next;            /* behind the last READ */
 	uint32_t score;
 	uint32_t ahead;           /* files queued since the last confirmation */
 	uint64_t bytes;           /* and pushed */
@@ -105,6 +105,30 @@ static struct file *file_in(struct push *p, enum file_state state)
 	return NULL;
 }
 
+/* Lock held. What has not gone yet stays; READs may ask for it again. */
+static void drop_queue(struct push *p)
+{
+	for (; p->queued; p->queued--) {
+		uint64_t at = p->queue[p->first];
+
+		p->first = (p->first + 1) % AHEAD;
+		if (at >= tape_begin(&p->tape))
+			tape_mark(&p->tape, at, false);
+	}
+}
+
+/*
+ * Lock held. -ENOENT: the client has not seen the listing yet, or has forgotten the node, and then most likely its neighbours, too: READs
+ * must show anew that it is worth it. All but that and a lack of memory would come again with the next.
+ */
+static void refused(struct push *p, int res)
+{
+	p->broken |= res != -ENOENT && res != -ENOMEM;
+	p->score -= p->score > 0;
+	if (p->score < SCORE_START)
+		drop_queue(p);
+}
+
 /* Lock held, given up meanwhile. */
 static void store_one(struct push *p, struct file *f)
 {
@@ -113,9 +137,10 @@ static void store_one(struct push *p, struct file *f)
 	pthread_mutex_lock(&p->lock);
 	f->state = FILE_FREE;
 	p->bytes += f->iov.iov_len;
-	p->broken |= res == -ENOTSUP || res == -ENOTCONN;
 	if (res == 0)
 		count(p->inst, f->iov.iov_len);
+	else
+		refused(p, res);
 }
 
 /* Lock held, given up meanwhile. */
@@ -123,9 +148,13 @@ static void begin_one(struct push *p, struct file *f)
 {
 	uint64_t at = p->queue[p->first];
 
+	if (p->bytes >= AHEAD_BYTES) {
+		drop_queue(p);
+		return;
+	}
 	p->first = (p->first + 1) % AHEAD;
 	p->queued--;
-	if (p->bytes > AHEAD_BYTES || at < tape_begin(&p->tape))
+	if (at < tape_begin(&p->tape))
 		return;
 	uint64_t node = tape_node(&p->tape, at);
 	pthread_mutex_unlock(&p->lock);
@@ -153,7 +182,7 @@ static bool step(struct push *p)
 	else if (coming)
 		pthread_cond_wait(&p->work, &p->lock);
 	else
-		return !ending && pthread_cond_timedwait(&p->work, &p->lock, &until) == 0;
+		return !ending && (pthread_cond_timedwait(&p->work, &p->lock, &until) == 0 || p->queued);
 	return true;
 }
 
@@ -235,9 +264,9 @@ void push_free(struct push *p)
 	free(p);
 }
 
-void push_listed(struct push *p, uint64_t node)
+void push_listed(struct push *p, uint64_t node, uint64_t size)
 {
-	if (!p)
+	if (!p || !size || size > FILE_MAX)
 		return;
 	LOCK_SCOPE(&p->lock);
 	if (!p->broken)
@@ -270,11 +299,11 @@ void push_read(struct push *p, uint64_t node)
 	LOCK_SCOPE(&p->lock);
 	if (p->broken || !tape_find(&p->tape, node, &at))
 		return;
-	if (at > p->last && at - p->last <= AHEAD)
+	if (at >= p->next && at - p->next < AHEAD)
 		p->score += p->score < SCORE_MAX;
 	else
 		p->score -= p->score > 0;
-	p->last = at;
+	p->next = at + 1;
 	if (p->score < SCORE_START)
 		return;
 	p->ahead = 0;

@@ -15,8 +15,8 @@ struct push;
 struct push *push_new(struct graft_inst *inst, const struct graft_session *session);
 /* Waits for its thread, which may wait for the kernel; no request is inside. */
 void push_free(struct push *p);
-/* The client was given this regular file in a listing; files in the order of the listing. */
-void push_listed(struct push *p, uint64_t node);
+/* The client was given this regular file of that many bytes in a listing; files in the order of the listing. */
+void push_listed(struct push *p, uint64_t node, uint64_t size);
 /* A listing's reply is complete: what is sure to be wanted of it may go ahead of the client. */
 void push_listing_done(struct push *p);
 /* The client asks for the beginning of that file. */

@@ -263,6 +263,14 @@ static int host_invalidate(struct graft_slot *slot, uint64_t node, const char *n
 	return -ENOTSUP;
 }
 
+static int host_store(struct graft_slot *slot, const struct graft_session *session, uint64_t node, uint64_t off,
+		      const struct iovec *iov, uint32_t niov)
+{
+	struct fake_host *fake = slot->fake;
+
+	return fake->store_hook ? fake->store_hook(fake, session, node, off, iov, niov) : -ENOTSUP;
+}
+
 static int host_metric(struct graft_slot *slot, const char *name, const char *unit, const uint64_t *counter)
 {
 	struct fake_host *fake = slot->fake;
@@ -300,6 +308,7 @@ struct fake_host *fake_host_new(void)
 		.put = host_put,
 		.invalidate = host_invalidate,
 		.metric = host_metric,
+		.store = host_store,
 	};
 	fake->slot.fake = fake;
 	fake->jobs_end = &fake->jobs;

@@ -32,6 +32,9 @@ struct fake_host {
 	void *state;                          /* likewise */
 	/* NULL: entries are taken. */
 	int (*dirent_hook)(struct fake_req *, const struct fuse_direntplus *, const char *name);
+	/* host->store, called on the plugin's own threads. NULL: -ENOTSUP. */
+	int (*store_hook)(struct fake_host *, const struct graft_session *, uint64_t node, uint64_t off, const struct iovec *,
+			  uint32_t niov);
 	/* May be changed at any time. */
 	_Atomic uint32_t fd_limit;
 	_Atomic int alloc_failures; /* that many of the next host->alloc calls fail; negative: all */

@@ -14,6 +14,9 @@ struct reader {
 
 struct fake_engine engine;
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct reader_read *queue[ENGINE_WAITING]; /* engine.nwaiting, the oldest first; protected by lock */
+
 int reader_new(struct reader **reader, const struct reader_config *config, struct graft_error *err)
 {
 	engine.config = *config;
@@ -62,19 +65,35 @@ int64_t reader_try(struct reader *r, const struct rafs_inode *inode, uint64_t of
 	}
 	if (engine.reads == READS_FAIL)
 		return -engine.error;
-	r->counters.hits++;
+	__atomic_fetch_add(&r->counters.hits, 1, __ATOMIC_RELAXED);
 	return fill(inode, off, iov, n, UINT64_MAX);
 }
 
 void reader_start(struct reader *r, struct reader_read *read)
 {
-	r->counters.misses++;
-	atomic_store(&engine.waiting, read);
+	__atomic_fetch_add(&r->counters.misses, 1, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&lock);
+	if (engine.nwaiting == ENGINE_WAITING)
+		abort();
+	queue[engine.nwaiting++] = read;
+	engine.waiting = read;
+	pthread_mutex_unlock(&lock);
+}
+
+static struct reader_read *take_oldest(void)
+{
+	pthread_mutex_lock(&lock);
+	struct reader_read *read = queue[0];
+	memmove(queue, queue + 1, (ENGINE_WAITING - 1) * sizeof(*queue));
+	if (!--engine.nwaiting)
+		engine.waiting = NULL;
+	pthread_mutex_unlock(&lock);
+	return read;
 }
 
 static void *finish(void *arg)
 {
-	struct reader_read *read = atomic_exchange(&engine.waiting, NULL);
+	struct reader_read *read = take_oldest();
 	int64_t res = engine.error ? -engine.error : fill(&read->inode, read->off, read->iov, read->n, read->len);
 
 	(void)arg;

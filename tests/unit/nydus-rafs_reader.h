@@ -9,10 +9,12 @@
 
 enum fake_reads { READS_HIT, READS_WAIT, READS_FAIL };
 
-/* Plain values: the tests that look at them are of one thread until a read waits. */
+#define ENGINE_WAITING 16 /* reads that may wait at a time */
+
+/* Plain values where no other thread than the test's looks. */
 struct fake_engine {
-	enum fake_reads reads;       /* of reader_try: the bytes, -EAGAIN, error */
-	int error;                   /* of READS_FAIL and of reads that wait; 0: the bytes */
+	_Atomic enum fake_reads reads; /* of reader_try: the bytes, -EAGAIN, error */
+	_Atomic int error;           /* of READS_FAIL and of reads that wait; 0: the bytes */
 	int fail_new;                /* errno value of the next reader_new */
 	struct reader_config config; /* of the last reader_new */
 	uint32_t readers;            /* alive */
@@ -22,7 +24,8 @@ struct fake_engine {
 	const char *paths[8];
 	size_t npaths;
 	bool table, whole;
-	struct reader_read *_Atomic waiting; /* the last one started, not done */
+	struct reader_read *_Atomic waiting; /* the last one started; NULL when all are done */
+	_Atomic uint32_t nwaiting;
 };
 
 extern struct fake_engine engine;
@@ -33,7 +36,7 @@ static inline unsigned char engine_byte(uint64_t ino, uint64_t off)
 	return (unsigned char)(ino * 31 + off * 7 + (off >> 8));
 }
 
-/* Ends the read that waits, on a thread of its own, which has ended when this returns. */
+/* Ends the read that waits longest, on a thread of its own, which has ended when this returns. */
 void engine_finish(void);
 
 #endif
