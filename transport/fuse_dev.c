@@ -222,7 +222,8 @@ static int connect_client(struct fuse_dev *d, struct graft_error *err)
 
 static void undo_start(struct fuse_dev *d)
 {
-	fuse_dev_notify_end(d->notify, NULL, NULL);
+	if (d->notify)
+		fuse_dev_notify_end(d->notify, NULL, NULL);
 	fuse_dev_notify_free(d->notify);
 	d->notify = NULL;
 	if (d->conn)

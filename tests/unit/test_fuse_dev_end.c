@@ -278,6 +278,146 @@ static void test_stop_held_notice(void **state)
 	assert_int_equal(r.res, -1);
 }
 
+/* ---- data put into the kernel's cache ---- */
+
+struct store {
+	pthread_t thread;
+	int res;
+};
+
+/* Into the first page of "big". */
+static int store_page(uint64_t node, uint8_t byte, uint32_t said)
+{
+	static uint8_t page[4096];
+	struct fuse_notify_store_out out = { .nodeid = node, .size = said };
+	struct fuse_out_header h = { .len = sizeof(h) + sizeof(out) + sizeof(page), .error = FUSE_NOTIFY_STORE };
+	struct iovec iov[] = { { &h, sizeof(h) }, { &out, sizeof(out) }, { page, 100 }, { page + 100, sizeof(page) - 100 } };
+
+	memset(page, byte, sizeof(page));
+	return w.t->ops->store(w.t, iov, 4);
+}
+
+static void *store_main(void *arg)
+{
+	((struct store *)arg)->res = store_page(4, 'x', 4096);
+	return NULL;
+}
+
+static void test_store(void **state)
+{
+	char bytes[5000];
+
+	(void)state;
+	world_start(2);
+	int fd = open_file("big");
+	assert_int_equal(store_page(4, 's', 4096), 0);
+	assert_int_equal(pread(fd, bytes, 4096, 0), 4096);
+	assert_int_equal(atomic_load(&w.reads), 0);
+	for (int i = 0; i < 4096; i++)
+		assert_int_equal(bytes[i], 's');
+	assert_int_equal(store_page(99, 's', 4096), -ENOENT);
+	assert_int_equal(store_page(4, 's', 4095), -EINVAL);
+	close(fd);
+	w.t->ops->stop(w.t);
+	assert_int_equal(store_page(4, 's', 4096), -ENOTCONN);
+	assert_int_equal(w.t->ops->join(w.t), 0);
+	assert_int_equal(store_page(4, 's', 4096), -ENOTCONN);
+	assert_int_equal(world_stop(), 0);
+}
+
+/* A READ and then a store of the same page; the store waits inside the kernel. */
+static void hold_store(struct slow_read *r, struct store *s)
+{
+	r->fd = open_file("big");
+	atomic_store(&w.defer_all, true);
+	assert_int_equal(pthread_create(&r->thread, NULL, slow_main, r), 0);
+	world_wait_parked(1);
+	assert_int_equal(pthread_create(&s->thread, NULL, store_main, s), 0);
+	usleep(50000);
+}
+
+static void test_store_waits(void **state)
+{
+	struct slow_read r = { 0 };
+	struct store s = { .res = -1 };
+
+	(void)state;
+	world_start(2);
+	hold_store(&r, &s);
+	atomic_store(&w.defer_all, false);
+	world_release();
+	pthread_join(s.thread, NULL);
+	assert_int_equal(s.res, 0);
+	slow_end(&r);
+	assert_int_equal(r.res, 1);
+	assert_int_equal(world_stop(), 0);
+}
+
+/* The end, by stop or from outside, while the kernel holds one. */
+static void end_held_store(bool outside)
+{
+	struct slow_read r = { 0 };
+	struct store s = { .res = -1 };
+
+	world_start(1);
+	hold_store(&r, &s);
+	if (outside && !abort_connection()) {
+		puts("SKIP: no fusectl");
+		outside = false;
+	}
+	if (!outside)
+		w.t->ops->stop(w.t);
+	assert_int_equal(w.t->ops->join(w.t), 0);
+	pthread_join(s.thread, NULL);
+	assert_int_equal(store_page(4, 's', 4096), -ENOTCONN);
+	assert_int_equal(world_stop(), 0);
+	assert_int_equal(world_mounts(NULL), 0);
+	slow_end(&r);
+	assert_int_equal(r.res, -1);
+}
+
+static void test_stop_held_store(void **state)
+{
+	(void)state;
+	end_held_store(false);
+}
+
+static void test_abort_held_store(void **state)
+{
+	(void)state;
+	end_held_store(true);
+}
+
+/* ---- start ---- */
+
+static bool no_thread;
+
+int __real_thread_start(pthread_t *t, const char *name, void *(*fn)(void *), void *arg);
+int __wrap_thread_start(pthread_t *t, const char *name, void *(*fn)(void *), void *arg);
+
+int __wrap_thread_start(pthread_t *t, const char *name, void *(*fn)(void *), void *arg)
+{
+	return no_thread ? -EAGAIN : __real_thread_start(t, name, fn, arg);
+}
+
+/* Not even the notifying one: the transport is as it was. */
+static void test_no_thread(void **state)
+{
+	struct fuse_dev_config config = world_config();
+	struct graft_error err = { 0 };
+	static const struct transport_client none = { .request_size = 8 };
+
+	(void)state;
+	struct transport *t = fuse_dev_new(&config, &none, NULL, &err);
+	assert_non_null(t);
+	no_thread = true;
+	assert_int_equal(t->ops->start(t, &err), -EAGAIN);
+	no_thread = false;
+	assert_int_equal(world_mounts(NULL), 0);
+	assert_int_equal(t->ops->store(t, NULL, 0), -ENOTCONN);
+	t->ops->free(t);
+}
+
 static void test_free_only(void **state)
 {
 	struct fuse_dev_config config = world_config();
@@ -314,6 +454,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stop_writes_back, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_stop_unanswered, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_stop_held_notice, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_store, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_store_waits, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_stop_held_store, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_abort_held_store, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_no_thread, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_free_only, world_setup, world_teardown),
 	};
 
