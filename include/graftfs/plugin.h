@@ -267,9 +267,9 @@ struct graft_host {
 	void (*backing_close)(const struct graft_session *, int id);
 
 	/* Puts data of a regular file, from off on, into the cache of the session's client, for the instance that serves the mount's
-	 * READ first. At most 16 iovecs, less than 2 GiB. Waits while the client reads there: only on a thread of the plugin's own, which
+	 * READ first. At most 16 iovecs, 1 GiB. Waits while the client reads there: only on a thread of the plugin's own, which
 	 * session_close may wait for. 0; -ENOENT: the client knows no such node; -ENOTSUP: it cannot be told, or a layer serves READ;
-	 * -ENOTCONN: the session ends. */
+	 * -EINVAL: the root, or a length that cannot be; -ENOTCONN: the session ends; or what the client says. */
 	int (*store)(struct graft_slot *, const struct graft_session *, uint64_t node, uint64_t off, const struct iovec *iov,
 		     uint32_t niov);
 };

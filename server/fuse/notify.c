@@ -66,7 +66,7 @@ int notify_store(struct fuse_conn *c, uint64_t node, uint64_t off, const struct 
 
 	if (!t->ops->store)
 		return -ENOTSUP;
-	if (!bytes || bytes > INT32_MAX - sizeof(header) - sizeof(store) || niov > NOTIFY_STORE_IOV)
+	if (!bytes || bytes > NOTIFY_STORE_MAX || niov > NOTIFY_STORE_IOV)
 		return -EINVAL;
 	header.len = (uint32_t)(sizeof(header) + sizeof(store) + bytes);
 	memcpy(all + 2, iov, niov * sizeof(*iov));

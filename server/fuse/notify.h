@@ -5,7 +5,8 @@
 
 #include "server/fuse/conn.h"
 
-#define NOTIFY_STORE_IOV 16 /* elements at most */
+#define NOTIFY_STORE_IOV 16             /* elements at most */
+#define NOTIFY_STORE_MAX (UINT64_C(1) << 30) /* bytes at most: the kernel writes less than 2 GiB at a time */
 
 /* All return at once; 0, or -ENOTSUP where the client cannot be told, -ENOTCONN, -ENOBUFS. Node ids as on the wire. Any thread. */
 
@@ -14,8 +15,8 @@ int notify_entry(struct fuse_conn *c, uint64_t parent, const char *name, uint64_
 /* Attributes, data and listings that the client caches of a node are wrong. */
 int notify_inode(struct fuse_conn *c, uint64_t node);
 /*
- * The client may put this into its cache: data of a file from off on, less than 2 GiB. Waits while the client reads those pages: never on
- * a thread that answers requests. 0, -ENOENT: the client knows no such node; -ENOTSUP, -ENOTCONN.
+ * The client may put this into its cache: data of a file from off on. Waits while the client reads those pages: never on a thread that
+ * answers requests. 0, -ENOENT: the client knows no such node; -EINVAL: nothing, or too much; -ENOTSUP, -ENOTCONN.
  */
 int notify_store(struct fuse_conn *c, uint64_t node, uint64_t off, const struct iovec *iov, uint32_t niov);
 /* All entries the client caches are wrong (7.44, Linux 6.16; older ones ignore it). */

@@ -3,7 +3,7 @@
 add_library(server-rig OBJECT server_rig.c server_probe.c server_layers.c server_tree.c)
 target_link_libraries(server-rig PUBLIC graft_server PkgConfig::CMOCKA)
 
-foreach(name backing decode init stack async state workers services metrics)
+foreach(name backing decode init stack async state workers services metrics store)
 	graft_add_unit_test(server-${name} LIBS server-rig SOURCES test_${name}.c)
 endforeach()
 set_tests_properties(unit/server-async PROPERTIES LABELS full TIMEOUT 300 COST 100)
