@@ -373,7 +373,8 @@ static void end_held_store(bool outside)
 	assert_int_equal(world_stop(), 0);
 	assert_int_equal(world_mounts(NULL), 0);
 	slow_end(&r);
-	assert_int_equal(r.res, -1);
+	/* The store may have had the page first. */
+	assert_true(r.res == -1 || r.res == 1);
 }
 
 static void test_stop_held_store(void **state)

@@ -99,7 +99,7 @@ static const struct iovec some = { text, sizeof(text) };
 
 static void test_bytes(void **state)
 {
-	const struct iovec parts[] = { { text, 3 }, { NULL, 0 }, { text + 3, sizeof(text) - 3 } };
+	const struct iovec parts[] = { { text, 3 }, { text, 0 }, { text + 3, sizeof(text) - 3 } };
 	struct fuse_out_header h;
 	struct fuse_notify_store_out out;
 
