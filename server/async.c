@@ -29,6 +29,8 @@ void async_pin(struct async_state *a)
 	a->cancel.fn = NULL;
 	a->result = 0;
 	a->linked = true;
+	atomic_store_explicit(&a->who, NULL, memory_order_relaxed);
+	atomic_store_explicit(&a->completer, NULL, memory_order_relaxed);
 	LOCK_SCOPE(&a->list->lock);
 	a->prev = NULL;
 	a->next = a->list->head;
@@ -49,11 +51,14 @@ static void unlink_locked(struct async_state *a)
 	a->linked = false;
 }
 
-void async_enter(struct async_state *a)
+bool async_enter(struct async_state *a)
 {
 	LOCK_SCOPE(&a->list->lock);
+	if (!a->linked)
+		return false;
 	a->refs++;
 	a->running++;
+	return true;
 }
 
 /* list->lock held. True: the caller must make the call, with the reference this took. */
@@ -106,7 +111,8 @@ void async_exit(struct async_state *a, int res)
 {
 	pthread_mutex_lock(&a->list->lock);
 	a->running--;
-	if (res != GRAFT_ASYNC) {
+	/* Not linked: it was completed within this stretch already, and that result counts. */
+	if (res != GRAFT_ASYNC && a->linked) {
 		unlink_locked(a);
 		a->result = res;
 		a->refs--;

@@ -6,6 +6,7 @@
 #include "server/workers.h"
 
 #include <graftfs/plugin.h>
+#include <stdatomic.h>
 
 /*
  * A request is pinned on its queue's thread before any other thread can see it. From then on it is on its connection's
@@ -31,6 +32,8 @@ struct async_state {
 	bool pinned; /* queue thread, constant once other threads see the request */
 	struct async_list *list;
 	uint64_t unique;
+	/* From pinning on, NULL: nobody. Whose work the request waits for; who completed it last. */
+	_Atomic(const struct graft_plugin *) who, completer;
 	/* protected by list->lock from pinning on */
 	struct async_state *next, *prev;
 	uint32_t refs, running;
@@ -59,8 +62,8 @@ static inline void async_start(struct async_state *a, struct async_list *list, u
 /* Queue thread: puts the request on the list, with the caller's stretch running. Does nothing for a pinned one. The
  * transport's own pin is the caller's. */
 void async_pin(struct async_state *a);
-/* A stretch of code begins to run a pinned request ... */
-void async_enter(struct async_state *a);
+/* A stretch of code begins to run a pinned request (false: it was completed already, and nothing is to be done) ... */
+bool async_enter(struct async_state *a);
 /* ... and ends with GRAFT_ASYNC, or with the request's result: then it is over once no stretch runs. Do not touch it
  * after. */
 void async_exit(struct async_state *a, int res);

@@ -2,6 +2,7 @@
 /* The way of a request through a mount's members. After GRAFT_ASYNC nothing here touches the request. */
 #include "server/stack.h"
 
+#include "server/blame.h"
 #include "server/fallback.h"
 #include "server/request.h"
 #include "server/server.h"
@@ -13,9 +14,12 @@ static struct stack_call *call_of(struct graft_req *req)
 	return request_head(req)->call;
 }
 
-static int valid_result(int res)
+/* What complete gave: the end, so GRAFT_ASYNC is none. */
+static int final_result(const struct stack_call *call, int res)
 {
-	return res > 0 || res < -4095 ? -EIO : res;
+	if (res == GRAFT_ASYNC)
+		return blame_member(call, "completed with GRAFT_ASYNC");
+	return blame_result(call, res);
 }
 
 bool stack_push(struct stack_call *call, uint8_t member, graft_up *up, void *cookie)
@@ -44,15 +48,25 @@ int stack_descend(struct stack_call *call, uint32_t from)
 		return fallback_absent(req);
 	struct mount_member *member = &m->members[route.member];
 	stack_return_to(call, route.member);
-	return member->desc->ops[req->opcode](member->inst, req);
+	int res = member->desc->ops[req->opcode](member->inst, req);
+	return blame_valid(res) ? res : blame_result(call, res);
+}
+
+/* Before the running member's work goes on elsewhere. */
+static void leave_thread(struct stack_call *call)
+{
+	request_pin(call->root);
+	atomic_store_explicit(&call->root->async.who, stack_member(call)->desc, memory_order_relaxed);
 }
 
 /* The same on the way back, when what is below has ended: what it named for cancel has ended too. */
 static void back_to(struct stack_call *call, uint8_t member)
 {
 	stack_return_to(call, member);
-	if (call->root->async.pinned)
-		async_keep_cancel(&call->root->async, stack_member(call)->inst);
+	if (!call->root->async.pinned)
+		return;
+	atomic_store_explicit(&call->root->async.who, stack_member(call)->desc, memory_order_relaxed);
+	async_keep_cancel(&call->root->async, stack_member(call)->inst);
 }
 
 int stack_next(struct graft_req *req, graft_up *up, void *cookie)
@@ -105,6 +119,7 @@ static int step_op(struct stack_call *call)
 
 static int step_result(struct stack_call *call)
 {
+	atomic_store_explicit(&call->completing, false, memory_order_relaxed);
 	return call->arg.res;
 }
 
@@ -122,7 +137,7 @@ static int child_done(struct stack_call *parent, struct stack_call *child, int r
 	back_to(parent, parent->cur);
 	if (!child->up)
 		return res;
-	return child->up(stack_member(parent)->inst, parent->req, res, child->cookie);
+	return blame_result(parent, child->up(stack_member(parent)->inst, parent->req, res, child->cookie));
 }
 
 static int step_child(struct stack_call *call)
@@ -138,7 +153,7 @@ static int unwind(struct stack_call *call, int res)
 			struct stack_frame f = call->frames[--call->nframes];
 
 			back_to(call, f.member);
-			res = f.up(stack_member(call)->inst, call->req, valid_result(res), f.cookie);
+			res = blame_result(call, f.up(stack_member(call)->inst, call->req, res, f.cookie));
 			if (res == GRAFT_ASYNC)
 				return res;
 		}
@@ -146,11 +161,11 @@ static int unwind(struct stack_call *call, int res)
 		if (!parent)
 			return res;
 		if (elsewhere(parent)) {
-			call->arg.res = valid_result(res);
+			call->arg.res = res;
 			parent->arg.child = call;
 			return post(parent, step_child);
 		}
-		res = child_done(parent, call, valid_result(res));
+		res = child_done(parent, call, res);
 		if (res == GRAFT_ASYNC)
 			return res;
 		call = parent;
@@ -161,9 +176,14 @@ static void take_step(struct stack_call *call, bool on_worker)
 {
 	struct request *root = call->root;
 
-	async_enter(&root->async);
+	/* Ended by a complete that came in between: a fault of the plugin, said then. */
+	if (!async_enter(&root->async))
+		return;
 	root->on_worker = on_worker;
+	/* A call that went ASYNC may be over: only what is no result still needs it. */
 	int res = call->step(call);
+	if (!blame_valid(res))
+		res = blame_result(call, res);
 	if (res != GRAFT_ASYNC)
 		res = unwind(call, res);
 	async_exit(&root->async, res);
@@ -188,16 +208,24 @@ void stack_complete(struct graft_req *req, int res)
 	struct request *root = call->root;
 
 	/* Never pinned: the operation did not announce that it would wait, so its own result counts. */
-	if (!root->async.pinned)
-		return;
-	if (elsewhere(call)) {
-		call->arg.res = valid_result(res);
-		post(call, step_result);
+	if (!root->async.pinned || !async_enter(&root->async)) {
+		blame_complete(call);
 		return;
 	}
-	async_enter(&root->async);
+	atomic_store_explicit(&root->async.completer, stack_member(call)->desc, memory_order_relaxed);
+	res = final_result(call, res);
+	if (elsewhere(call)) {
+		if (!atomic_exchange_explicit(&call->completing, true, memory_order_relaxed)) {
+			call->arg.res = res;
+			post(call, step_result);
+		} else {
+			blame_complete(call);
+		}
+		async_exit(&root->async, GRAFT_ASYNC);
+		return;
+	}
 	root->on_worker = false;
-	res = unwind(call, valid_result(res));
+	res = unwind(call, res);
 	async_exit(&root->async, res);
 }
 
@@ -206,7 +234,7 @@ void stack_cancel(struct graft_req *req, void (*fn)(struct graft_inst *, struct 
 	struct stack_call *call = call_of(req);
 	struct async_cancel cancel = { fn, stack_member(call)->inst, req, call->mount->strand };
 
-	request_pin(call->root);
+	leave_thread(call);
 	async_set_cancel(&call->root->async, &cancel);
 }
 
@@ -214,7 +242,7 @@ int stack_defer(struct graft_req *req, graft_op *fn)
 {
 	struct stack_call *call = call_of(req);
 
-	request_pin(call->root);
+	leave_thread(call);
 	call->arg.op = fn;
 	call->step = step_op;
 	call->work.fn = call_run;
@@ -257,7 +285,7 @@ int stack_io(struct graft_req *req, const struct graft_io *io, graft_io_done *do
 	struct stack_call *call = call_of(req);
 	struct async_cancel cancel = { io_cancel, stack_member(call)->inst, req, NULL };
 
-	request_pin(call->root);
+	leave_thread(call);
 	call->io.what = *io;
 	call->io.what.kind &= ~(uint32_t)GRAFT_IO_CANCEL;
 	call->io.end = io_end;

@@ -9,6 +9,7 @@
 #include "server/workers.h"
 
 #include <graftfs/plugin.h>
+#include <stdatomic.h>
 
 #define STACK_SUB_DEPTH 4                    /* a client's request is 0 */
 #define STACK_FRAMES (MOUNT_MAX_MEMBERS + 1) /* each member once, and one of a fallback */
@@ -51,6 +52,7 @@ struct stack_call {
 	/* What a worker or strand does next; work is queued while it waits */
 	struct work work;
 	int (*step)(struct stack_call *call);
+	_Atomic bool completing; /* a result is on its way to the strand */
 	union {
 		graft_op *op;
 		int res;

@@ -2,6 +2,7 @@
 /* Replies. The client's memory is only written here, never read back. */
 #include "server/fuse/reply.h"
 
+#include "server/blame.h"
 #include "server/fuse/decode.h"
 #include "server/fuse/forget.h"
 #include "server/fuse/listing.h"
@@ -29,7 +30,7 @@ static int set_entry(struct request *r)
 	struct fuse_entry_out *entry = (void *)r->out;
 
 	if (entry->nodeid > MOUNT_NODE_MASK)
-		return -EIO;
+		return r->sm ? blame_stack(&r->call, "gave a node id of more than 48 bits to") : -EIO;
 	if (!r->sm || !entry->nodeid)
 		return 0;
 	entry->nodeid |= (uint64_t)r->sm->slot << GRAFT_NODE_BITS;
@@ -102,7 +103,7 @@ uint64_t reply_write(struct request *r, int res)
 	struct fuse_out_header *h = &r->out_header;
 
 	if (!res && r->req.done > r->req.dst_len)
-		res = -EIO;
+		res = r->sm ? blame_stack(&r->call, "put more bytes than there is room for into the reply of") : -EIO;
 	res = settle(r, res);
 	if ((r->op && r->op->flags & OP_NO_REPLY) || t->out_len < sizeof(*h))
 		return 0;

@@ -2,6 +2,7 @@
 /* From a transport's request to its reply: decode, find the mount, run the stack, answer. */
 #include "server/fuse/serve.h"
 
+#include "server/blame.h"
 #include "server/fuse/control.h"
 #include "server/fuse/decode.h"
 #include "server/fuse/forget.h"
@@ -203,7 +204,7 @@ static bool serve(void *conn, struct transport_request *t)
 	}
 	/* GRAFT_ASYNC without defer, io or cancel before: nobody could complete it. */
 	if (res == GRAFT_ASYNC)
-		res = -EIO;
+		res = blame_member(&r->call, "returned GRAFT_ASYNC without cancel, defer or io, so that nobody can complete its");
 	t->used = answer(r, res, ended);
 	return false;
 }

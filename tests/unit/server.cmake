@@ -6,6 +6,7 @@ target_link_libraries(server-rig PUBLIC graft_server PkgConfig::CMOCKA)
 foreach(name backing decode init stack async state workers services metrics store)
 	graft_add_unit_test(server-${name} LIBS server-rig SOURCES test_${name}.c)
 endforeach()
+graft_add_unit_test(server-bad-plugin LIBS server-rig SOURCES test_bad_plugin.c)
 set_tests_properties(unit/server-async PROPERTIES LABELS full TIMEOUT 300 COST 100)
 graft_add_unit_test(server-io LIBS graft_server SOURCES test_io.c)
 target_link_options(test-server-io PRIVATE -Wl,--wrap=io_uring_queue_init_params,--wrap=io_uring_register_restrictions
