@@ -29,6 +29,7 @@ void async_pin(struct async_state *a)
 	a->cancel.fn = NULL;
 	a->result = 0;
 	a->linked = true;
+	a->told = ASYNC_TOLD_NOTHING;
 	atomic_store_explicit(&a->who, NULL, memory_order_relaxed);
 	atomic_store_explicit(&a->completer, NULL, memory_order_relaxed);
 	LOCK_SCOPE(&a->list->lock);

@@ -17,7 +17,11 @@
 struct async_list {
 	pthread_mutex_t lock;
 	struct async_state *head; /* protected by lock */
+	struct async_list *after, *before; /* protected by the watch's lock, see watch.h */
 };
+
+/* What the log has been told of a request that waits. */
+enum async_told { ASYNC_TOLD_NOTHING, ASYNC_TOLD_LATE, ASYNC_SEEN_ENDING, ASYNC_TOLD_ENDING };
 
 typedef void async_cancel_fn(struct graft_inst *inst, struct graft_req *req);
 
@@ -39,6 +43,7 @@ struct async_state {
 	uint32_t refs, running;
 	bool wanted; /* the client wants the request ended */
 	bool linked;
+	enum async_told told;
 	int result;      /* once unlinked */
 	bool cancelling; /* a call of taken is on its way */
 	struct async_cancel cancel;

@@ -3,6 +3,7 @@
 #include "server/life.h"
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/thread.h"
 
@@ -25,7 +26,11 @@ struct life {
 	_Atomic(const char *) ending; /* what is being ended */
 	_Atomic bool leave;
 	pthread_mutex_t lock;
-	struct server *server; /* protected by lock */
+	/* protected by lock */
+	struct server *server;
+	struct watch *watch; /* of the first server, held: what the end waits for is told to the end */
+	/* thread's own */
+	int64_t next_look; /* ms */
 };
 
 static int64_t now_ms(void)
@@ -70,6 +75,8 @@ void life_watch(struct life *l, struct server *server)
 {
 	LOCK_SCOPE(&l->lock);
 	l->server = server;
+	if (server && !l->watch)
+		l->watch = watch_hold(server->watch);
 }
 
 static void log_counters(struct life *l)
@@ -97,6 +104,36 @@ static void take_signal(struct life *l)
 	}
 }
 
+static struct watch *get_watch(struct life *l)
+{
+	LOCK_SCOPE(&l->lock);
+	return l->watch;
+}
+
+/* For plugins that do not come back; a start that hangs in one ends here. */
+static void look(struct life *l)
+{
+	struct watch *w = get_watch(l);
+	int64_t now = now_ms();
+
+	if (now < l->next_look)
+		return;
+	l->next_look = now + WATCH_EVERY_MS;
+	if (w && watch_look(w, clock_ns(CLOCK_MONOTONIC), WATCH_PATIENCE_NS)) {
+		log_err(NULL, "the start cannot go on without it: giving up");
+		_exit(1);
+	}
+}
+
+/* Milliseconds until there is something to do without being asked. */
+static int time_to_wait(const struct life *l, int left)
+{
+	int64_t until = l->next_look - now_ms();
+
+	until = until < 0 ? 0 : until;
+	return left >= 0 && left < until ? left : (int)until;
+}
+
 /* Milliseconds until the time is over, -1: it has not begun. */
 static int time_left(const struct life *l)
 {
@@ -108,8 +145,12 @@ static int time_left(const struct life *l)
 }
 
 /* What must be on disk is there already: it was before the calls that changed it returned. */
-static void give_up(const struct life *l)
+static void give_up(struct life *l)
 {
+	struct watch *w = get_watch(l);
+
+	if (w)
+		watch_tell(w);
 	log_err(NULL, "no end after %d ms: %s; going without it", LIFE_END_MS,
 		atomic_load_explicit(&l->ending, memory_order_relaxed));
 	_exit(1);
@@ -124,13 +165,14 @@ static void *life_main(void *arg)
 	while (!atomic_load_explicit(&l->leave, memory_order_acquire)) {
 		eventfd_t wakes;
 
-		poll(fds, 2, time_left(l));
+		poll(fds, 2, time_to_wait(l, time_left(l)));
 		if (fds[1].revents)
 			eventfd_read(l->wake, &wakes);
 		if (fds[0].revents)
 			take_signal(l);
 		if (time_left(l) == 0)
 			give_up(l);
+		look(l);
 	}
 	return NULL;
 }
@@ -169,6 +211,7 @@ static void drop(struct life *l)
 	cleanup_close(&l->reopen);
 	cleanup_close(&l->wake);
 	pthread_mutex_destroy(&l->lock);
+	watch_release(l->watch);
 	free(l);
 }
 
@@ -182,6 +225,7 @@ struct life *life_new(struct graft_error *err)
 	}
 	l->signals = l->end = l->reopen = l->wake = -1;
 	atomic_init(&l->ending, "the start");
+	l->next_look = now_ms() + WATCH_EVERY_MS;
 	pthread_mutex_init(&l->lock, NULL);
 	if (open_all(l, err) == 0)
 		return l;

@@ -18,7 +18,10 @@ struct life;
 struct life *life_new(struct graft_error *err);
 /* Signals are not looked at any more. NULL is fine. */
 void life_free(struct life *l);
-/* Whose counters SIGUSR1 logs; NULL from before they are freed. */
+/*
+ * Whose counters SIGUSR1 logs; NULL from before they are freed. Every ten seconds the thread also looks for plugins that
+ * do not come back (watch.h), and ends a start that hangs in one.
+ */
 void life_watch(struct life *l, struct server *server);
 
 /* Asks for the end, as SIGTERM does, and starts its time. Any thread; returns at once; again is fine. */

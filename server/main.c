@@ -53,6 +53,7 @@ static int make_server(struct parts *p, struct graft_error *err)
 	p->server->registry = p->registry;
 	p->control_server.server = p->server;
 	life_watch(p->life, p->server);
+	watch_starting(p->server->watch, true);
 	for (uint32_t i = 0; i < p->config->nmounts && !res; i++)
 		res = server_mount(p->server, &p->config->mounts[i], err);
 	plugin_registry_seal(p->registry);
@@ -72,6 +73,7 @@ static int start(struct parts *p, struct graft_error *err)
 	p->server->fixed = !p->control;
 	int res = server_start(p->server, err);
 
+	watch_starting(p->server->watch, false);
 	if (!res && p->control)
 		res = p->library.module->restore(p->control, err);
 	if (!res)

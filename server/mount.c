@@ -115,7 +115,10 @@ static int make_member(struct mount *m, uint32_t i, const struct member_config *
 	else
 		snprintf(member->slot.name, sizeof(member->slot.name), "%s.%s", m->name, c->name);
 	member->slot.creating = true;
+	struct watch_call call;
+	watch_begin(m->server->watch, &call, "create", member->desc->name, m->name);
 	int res = member->desc->create(&host_services, &member->slot, settings, &member->inst, err);
+	watch_end(m->server->watch, &call);
 	member->slot.creating = false;
 	if (res) {
 		metrics_remove(m->server->metrics, &member->slot);
@@ -189,11 +192,35 @@ struct mount *mount_new(struct server *server, const struct mount_config *config
 	return m;
 }
 
+/* A call of the life cycle that says nothing; fn may be NULL. */
+static void call_plugin(struct mount *m, const struct mount_member *member, const char *what, void (*fn)(struct graft_inst *))
+{
+	struct watch_call call;
+
+	if (!fn)
+		return;
+	watch_begin(m->server->watch, &call, what, member->desc->name, m->name);
+	fn(member->inst);
+	watch_end(m->server->watch, &call);
+}
+
+static int start_member(struct mount *m, const struct mount_member *member, struct graft_error *err)
+{
+	struct watch_call call;
+
+	if (!member->desc->start)
+		return 0;
+	watch_begin(m->server->watch, &call, "start", member->desc->name, m->name);
+	int res = member->desc->start(member->inst, err);
+	watch_end(m->server->watch, &call);
+	return res;
+}
+
 int mount_start(struct mount *m, struct graft_error *err)
 {
 	for (uint32_t i = m->nmembers; i-- > 0;) {
 		struct mount_member *member = &m->members[i];
-		int res = member->desc->start ? member->desc->start(member->inst, err) : 0;
+		int res = start_member(m, member, err);
 
 		if (res) {
 			mount_plugin_error(err, res, "starting plugin", member->desc->name);
@@ -209,8 +236,8 @@ void mount_quiesce(struct mount *m)
 	for (uint32_t i = 0; i < m->nmembers; i++) {
 		struct mount_member *member = &m->members[i];
 
-		if (member->started && member->desc->quiesce)
-			member->desc->quiesce(member->inst);
+		if (member->started)
+			call_plugin(m, member, "quiesce", member->desc->quiesce);
 		member->started = false;
 	}
 }
@@ -220,7 +247,7 @@ static void destroy_member(struct mount *m, struct mount_member *member)
 	if (!member->created)
 		return;
 	metrics_remove(m->server->metrics, &member->slot);
-	member->desc->destroy(member->inst);
+	call_plugin(m, member, "destroy", member->desc->destroy);
 	member->created = false;
 	atomic_fetch_sub_explicit(&m->server->instances, 1, memory_order_relaxed);
 }

@@ -3,6 +3,7 @@
 #include "server/mounts.h"
 
 #include "lib/cleanup.h"
+#include "server/makings.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -65,17 +66,17 @@ static int check_taken(struct server *s, const struct mount_config *config, bool
 
 static int make(struct server *s, struct mount_config *config, bool replace, struct graft_error *err)
 {
-	struct mount *m = check_taken(s, config, replace, err) ? NULL : mount_new(s, config, err);
+	struct mount *m = NULL;
 
-	if (!m) {
+	if (check_taken(s, config, replace, err)) {
 		config_mount_free(config);
 		return -err->code;
 	}
-	m->own_config = config;
+	int res = makings_make(s, config, &m, err);
+	if (res)
+		return res;
 	struct change c = { .mount = m, .flag = replace, .err = err };
-	int res = mount_start(m, err);
-	if (!res)
-		res = run(s, &c, add_run);
+	res = run(s, &c, add_run);
 	if (res)
 		mount_release(m);
 	return res;

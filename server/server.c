@@ -6,6 +6,7 @@
 #include "lib/log.h"
 #include "server/barrier.h"
 #include "server/fuse/opcodes.h"
+#include "server/makings.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -26,6 +27,8 @@ static uint32_t fd_budget(uint64_t nofile, uint32_t threads)
 static void drop(struct server *s)
 {
 	op_stats_free(s->stats);
+	watch_release(s->watch);
+	makings_free(s->makings);
 	metrics_free(s->metrics);
 	workers_free(s->callers);
 	workers_free(s->changes);
@@ -47,8 +50,10 @@ struct server *server_new(uint32_t threads, uint64_t nofile, struct graft_error 
 	s->callers = workers_new(SERVER_CALLERS, UINT32_MAX);
 	s->changes = workers_new(1, UINT32_MAX);
 	s->metrics = metrics_new();
+	s->watch = watch_new();
+	s->makings = makings_new();
 	s->stats = op_stats_new();
-	if (!s->workers || !s->io || !s->callers || !s->changes || !s->metrics || !s->stats ||
+	if (!s->workers || !s->io || !s->callers || !s->changes || !s->metrics || !s->watch || !s->makings || !s->stats ||
 	    mount_table_init(&s->mounts, s)) {
 		error_set(err, ENOMEM, "no memory to start with");
 		drop(s);
@@ -91,6 +96,7 @@ void server_free(struct server *s)
 	if (!s)
 		return;
 	workers_stop(s->callers);
+	makings_wait(s->makings);
 	workers_stop(s->changes);
 	mount_table_fini(&s->mounts);
 	io_engine_stop(s->io);

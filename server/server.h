@@ -8,6 +8,7 @@
 #include "server/metrics.h"
 #include "server/mount_table.h"
 #include "server/op_stats.h"
+#include "server/watch.h"
 #include "server/workers.h"
 
 #define SERVER_CALLERS 8 /* calls of the control API that run at a time */
@@ -19,6 +20,8 @@ struct server {
 	struct workers *callers; /* calls of the control API; they may wait for changes, so they must not take the workers from them */
 	struct workers *changes; /* one thread: changes of mounts, INIT and DESTROY, one after the other */
 	struct metrics *metrics;
+	struct watch *watch;
+	struct makings *makings; /* mounts that are being made at run time, see mounts.c */
 	struct op_stats *stats; /* requests of no mount, and of those that are gone */
 	struct strand serial_plugins; /* every mount with a member that is serial for its plugin */
 	struct mount_table mounts;

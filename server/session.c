@@ -53,8 +53,14 @@ static void close_members(struct session_mount *sm, uint32_t first)
 
 	closing = sm;
 	for (uint32_t i = first; i < m->nmembers; i++) {
-		if (m->members[i].desc->session_close)
-			m->members[i].desc->session_close(m->members[i].inst, sm->states[i]);
+		const struct mount_member *member = &m->members[i];
+		struct watch_call call;
+
+		if (!member->desc->session_close)
+			continue;
+		watch_begin(m->server->watch, &call, "session_close", member->desc->name, m->name);
+		member->desc->session_close(member->inst, sm->states[i]);
+		watch_end(m->server->watch, &call);
 	}
 	closing = NULL;
 }
@@ -103,17 +109,28 @@ static void close_run(struct work *w)
 	session_mount_release(sm);
 }
 
+static int open_member(struct session_mount *sm, uint32_t i)
+{
+	const struct mount *m = sm->mount;
+	const struct mount_member *member = &m->members[i];
+	struct watch_call call;
+
+	if (!member->desc->session_open)
+		return 0;
+	watch_begin(m->server->watch, &call, "session_open", member->desc->name, m->name);
+	int res = member->desc->session_open(member->inst, &sm->session->pub, &sm->states[i]);
+	watch_end(m->server->watch, &call);
+	return res;
+}
+
 /* The backend first: a layer may ask what is below it. */
 static int open_members(struct session_mount *sm)
 {
 	const struct mount *m = sm->mount;
 
 	for (uint32_t i = m->nmembers; i-- > 0;) {
-		const struct mount_member *member = &m->members[i];
-		int res = 0;
+		int res = open_member(sm, i);
 
-		if (member->desc->session_open)
-			res = member->desc->session_open(member->inst, &sm->session->pub, &sm->states[i]);
 		if (res) {
 			close_members(sm, i + 1);
 			return res;

@@ -36,6 +36,7 @@ struct fuse_conn *conn_new(const struct fuse_door *door, struct transport *t)
 	c->kind = t->ops->kind;
 	c->reap.fn = reap_run;
 	async_list_init(&c->async);
+	watch_list_add(c->server->watch, &c->async);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->idle, NULL);
 	return c;
@@ -53,6 +54,7 @@ void conn_free(struct fuse_conn *c)
 		shard_release(&c->server->shards, q->shard);
 		free(q);
 	}
+	watch_list_remove(c->server->watch, &c->async);
 	async_list_fini(&c->async);
 	pthread_cond_destroy(&c->idle);
 	pthread_mutex_destroy(&c->lock);

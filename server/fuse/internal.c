@@ -2,6 +2,7 @@
 /* Requests of the server's own: the same stack and the same rules as a client's, with nobody to reply to. */
 #include "server/fuse/internal.h"
 
+#include "lib/clock.h"
 #include "server/fuse/conn.h"
 #include "server/fuse/serve.h"
 
@@ -22,6 +23,7 @@ static int call(struct request *r, struct session_mount *sm, uint32_t opcode, ui
 	r->req.out = r->out;
 	r->call.mount = sm->mount;
 	r->call.states = sm->states;
+	r->began = clock_ns(CLOCK_MONOTONIC);
 	async_start(&r->async, &r->conn->async, 0);
 	int res = stack_start(&r->call);
 	if (!r->async.pinned)

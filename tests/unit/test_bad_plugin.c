@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plugins that break the rules of an operation: the client gets an error, the log names who did what, the rest goes on. */
+#include "lib/clock.h"
 #include "lib/log.h"
+#include "server/makings.h"
 #include "server_layers.h"
 #include "server_rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,7 +78,8 @@ static int set_up(void **state)
 	q = rig_request_new();
 	second = rig_request_new();
 	rig = rig_new(mounts, 2);
-	assert_int_equal(rig_init(rig, 0), 0);
+	rig->keys[CONFIG_KEY_LOCKS] = CONFIG_FLAG_ALWAYS;
+	assert_int_equal(rig_init(rig, FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS), 0);
 	return 0;
 }
 
@@ -245,6 +250,160 @@ static void test_replies(void **state)
 	assert_logged("web: plugin a or b or c or backend gave a node id of more than 48 bits to LOOKUP");
 }
 
+#define SECONDS(n) ((uint64_t)(n) * 1000000000)
+
+static bool look_in(uint64_t seconds)
+{
+	return watch_look(rig->server->watch, clock_ns(CLOCK_MONOTONIC) + SECONDS(seconds), WATCH_PATIENCE_NS);
+}
+
+/* Nothing came since the last assert_logged. */
+static void assert_silent(void)
+{
+	assert_string_equal(lines, "");
+}
+
+static int op_forgets(struct graft_inst *inst, struct graft_req *req)
+{
+	(void)inst;
+	layers[BACKEND].host->cancel(req, no_cancel);
+	kept = req;
+	return GRAFT_ASYNC;
+}
+
+/* Told once for each request, by plugin and operation; a lock may wait for ever. */
+static void test_never_completes(void **state)
+{
+	struct fuse_lk_in lock = { .lk = { .type = F_WRLCK } };
+
+	(void)state;
+	backend_ops[FUSE_UNLINK] = backend_ops[FUSE_SETLKW] = op_forgets;
+	rig_fill(rig, q, FUSE_UNLINK, NODE, NULL, 0, "x", 2, RIG_ROOM);
+	assert_true(rig_serve(rig, q));
+	struct graft_req *unlinked = kept;
+	assert_false(look_in(30));
+	assert_silent();
+	assert_false(look_in(75));
+	assert_logged("web: plugin backend: 1 UNLINK request not answered, the oldest for 75 seconds");
+	assert_false(look_in(90));
+	assert_silent();
+	layers[BACKEND].host->complete(unlinked, -EXDEV);
+	rig_wait(q);
+	assert_int_equal(rig_error(q), -EXDEV);
+
+	rig_fill(rig, q, FUSE_SETLKW, NODE, &lock, sizeof(lock), NULL, 0, RIG_ROOM);
+	assert_true(rig_serve(rig, q));
+	look_in(1000000);
+	assert_silent();
+	watch_tell(rig->server->watch);
+	assert_logged("web: plugin backend: 1 SETLKW request not answered, the oldest for 0 seconds");
+	layers[BACKEND].host->complete(kept, -EINTR);
+	rig_wait(q);
+}
+
+/* An umount that cannot end says for whom it waits. */
+static void test_umount_waits(void **state)
+{
+	(void)state;
+	backend_ops[FUSE_UNLINK] = op_forgets;
+	rig_fill(rig, q, FUSE_UNLINK, NODE, NULL, 0, "x", 2, RIG_ROOM);
+	assert_true(rig_serve(rig, q));
+	assert_int_equal(rig_umount(rig, "/"), 0);
+	look_in(1);
+	assert_silent();
+	look_in(11);
+	assert_logged("web: plugin backend: 1 UNLINK request not answered, the oldest for 11 seconds; the umount waits for it");
+	look_in(70);
+	assert_silent();
+	layers[BACKEND].host->complete(kept, -EINTR);
+	rig_wait(q);
+	assert_int_equal(rig_error(q), -ESTALE);
+}
+
+static sem_t let_go, destroyed;
+
+static int create_hangs(const struct graft_host *host, struct graft_slot *slot, const void *settings,
+			struct graft_inst **inst, struct graft_error *err)
+{
+	(void)host;
+	(void)slot;
+	(void)settings;
+	(void)err;
+	sem_wait(&let_go);
+	*inst = NULL;
+	return 0;
+}
+
+static void tell_destroyed(struct graft_inst *inst)
+{
+	(void)inst;
+	sem_post(&destroyed);
+}
+
+static struct plugin hanging;
+
+static struct mount_config *hanging_config(void)
+{
+	struct mount_config *m = calloc(1, sizeof(*m));
+
+	assert_non_null(m);
+	hanging.desc = good_plugin;
+	hanging.desc.name = "hanging";
+	hanging.desc.create = create_hangs;
+	hanging.desc.destroy = tell_destroyed;
+	m->name = strdup("stuck");
+	m->where = strdup("test");
+	m->at = "/stuck";
+	m->members = calloc(1, sizeof(*m->members));
+	m->nmembers = 1;
+	m->members->name = strdup("stuck");
+	m->members->plugin = &hanging;
+	return m;
+}
+
+/* A mount at run time whose plugin does not come back: the caller gets an answer, and what is made too late is dropped. */
+static void test_create_hangs(void **state)
+{
+	struct graft_error err = { 0 };
+
+	(void)state;
+	sem_init(&let_go, 0, 0);
+	sem_init(&destroyed, 0, 0);
+	makings_set_patience(rig->server->makings, SECONDS(1) / 20);
+	assert_int_equal(mounts_add(rig->server, hanging_config(), &err), -ETIMEDOUT);
+	assert_string_equal(err.text, "[mount stuck]: plugin hanging: create has not returned for 0 seconds; given up");
+	assert_false(look_in(61));
+	assert_logged("stuck: plugin hanging: create has not returned for 61 seconds");
+	assert_int_equal(rig_count_mounts(rig), 2);
+	sem_post(&let_go);
+	sem_wait(&destroyed);
+	/* In time, the same works. */
+	makings_set_patience(rig->server->makings, SECONDS(60));
+	sem_post(&let_go);
+	assert_int_equal(mounts_add(rig->server, hanging_config(), &err), 0);
+	assert_int_equal(rig_count_mounts(rig), 3);
+	assert_int_equal(rig_umount(rig, "/stuck"), 0);
+	sem_wait(&destroyed);
+}
+
+static void test_start_hangs(void **state)
+{
+	struct watch *w = watch_new();
+	struct watch_call call;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	(void)state;
+	watch_starting(w, true);
+	watch_begin(w, &call, "create", "slow", "web");
+	watch_starting(w, false);
+	assert_false(watch_look(w, now, WATCH_PATIENCE_NS));
+	assert_true(watch_look(w, now + SECONDS(70), WATCH_PATIENCE_NS));
+	assert_logged("web: plugin slow: create has not returned for 69 seconds");
+	watch_end(w, &call);
+	assert_false(watch_look(w, now + SECONDS(100), WATCH_PATIENCE_NS));
+	watch_release(w);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -252,7 +411,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_results),   TEST(test_results_up),      TEST(test_complete_result),
 		TEST(test_unpinned),  TEST(test_completes_twice), TEST(test_complete_unannounced),
-		TEST(test_replies),
+		TEST(test_replies),   TEST(test_never_completes), TEST(test_umount_waits),
+		TEST(test_create_hangs), TEST(test_start_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
