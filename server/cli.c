@@ -9,7 +9,8 @@
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' },
-	{ "dump-config", no_argument, NULL, 'd' },  { "mountpoint", required_argument, NULL, 'm' },
+	{ "dump-config", no_argument, NULL, 'd' },  { "dump-plugin", required_argument, NULL, 'p' },
+	  { "mountpoint", required_argument, NULL, 'm' },
 	{ "version", no_argument, NULL, 'V' },	    { "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -23,6 +24,8 @@ static const char help_head[] =
 	"      --mountpoint DIR  where its [transport fuse] mounts, which is added if it has none\n"
 	"      --check-config    do not serve, only look whether the configuration is right, print FILE: ok\n"
 	"      --dump-config     do not serve, only print the configuration in full, with every default, as an INI file\n"
+	"      --dump-plugin NAME  do not serve, only print what a plugin is: its ABI, options, threads, operations; with\n"
+	"                        a '/' in it NAME is the path of a file\n"
 	"  -V, --version         print the version\n"
 	"  -h, --help            print this\n"
 	"\n"
@@ -185,6 +188,9 @@ static int take_option(struct cli *cli, int option, char *const *argv)
 		return set_mode(cli, CLI_CHECK);
 	case 'd':
 		return set_mode(cli, CLI_DUMP);
+	case 'p':
+		cli->plugin = optarg;
+		return CLI_GO_ON;
 	case 'm':
 		return take_mountpoint(cli, optarg);
 	case 'V':
@@ -212,6 +218,12 @@ int cli_parse(int argc, char **argv, struct cli *cli)
 		return status;
 	if (optind < argc)
 		return usage_error("needless argument", argv[optind]);
+	if (cli->plugin) {
+		if (cli->mode != CLI_SERVE || cli->config_path || cli->mountpoint[0] || *cli->plugin == '\0')
+			return usage_error("--dump-plugin stands alone, with a name:", cli->plugin);
+		cli->mode = CLI_DUMP_PLUGIN;
+		return CLI_GO_ON;
+	}
 	if (!cli->config_path || *cli->config_path == '\0') {
 		fputs("graftfsd: no configuration; give --config FILE (see graftfsd --help)\n", stderr);
 		return CLI_EXIT_USAGE;

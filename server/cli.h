@@ -11,8 +11,9 @@
 #define CLI_EXIT_USAGE 2 /* exit status of a usage or configuration error */
 
 struct cli {
-	enum { CLI_SERVE, CLI_CHECK, CLI_DUMP } mode;
+	enum { CLI_SERVE, CLI_CHECK, CLI_DUMP, CLI_DUMP_PLUGIN } mode;
 	const char *config_path;   /* points into argv */
+	const char *plugin;        /* CLI_DUMP_PLUGIN: name or path; points into argv */
 	char mountpoint[PATH_MAX]; /* of the [transport fuse], absolute; empty: what the configuration says */
 };
 

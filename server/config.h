@@ -140,6 +140,8 @@ int config_check_at(const char *at, struct graft_error *err);
  */
 struct config *config_read_ini(const char *path, const char *mountpoint, struct plugin_registry **registry,
 			       struct graft_error *err);
+/* Of the folders that are searched where no configuration says otherwise. NULL when out of memory. */
+struct plugin_registry *config_default_registry(void);
 void config_free(struct config *c);
 /*
  * Prints c as an INI file; reading that gives the same config, and dumping it again the same bytes. 0, -EINVAL with err

@@ -261,16 +261,26 @@ static char *build_tree_plugins(void)
 	return build_tree_path("plugins", path) ? realpath(path, NULL) : NULL;
 }
 
-static int make_registry(const struct server_config *server, struct plugin_registry **registry, struct graft_error *err)
+static struct plugin_registry *registry_with(const char *plugin_dir)
 {
 	auto_free char *own = build_tree_plugins();
 	const char *dirs[3] = { NULL };
 	size_t n = 0;
 	if (own)
 		dirs[n++] = own;
-	if (!own || strcmp(own, server->plugin_dir) != 0)
-		dirs[n] = server->plugin_dir;
-	*registry = plugin_registry_new(dirs);
+	if (!own || strcmp(own, plugin_dir) != 0)
+		dirs[n] = plugin_dir;
+	return plugin_registry_new(dirs);
+}
+
+struct plugin_registry *config_default_registry(void)
+{
+	return registry_with(GRAFT_PLUGIN_DIR);
+}
+
+static int make_registry(const struct server_config *server, struct plugin_registry **registry, struct graft_error *err)
+{
+	*registry = registry_with(server->plugin_dir);
 	return *registry ? 0 : config_no_memory(err);
 }
 

@@ -5,6 +5,7 @@
 #include "server/control_host.h"
 #include "server/control_loader.h"
 #include "server/limits.h"
+#include "server/plugin_dump.h"
 #include "server/sd_notify.h"
 
 #include <errno.h>
@@ -167,6 +168,8 @@ int main(int argc, char **argv)
 
 	bound_arenas();
 	int status = cli_parse(argc, argv, &cli);
+	if (status == CLI_GO_ON && cli.mode == CLI_DUMP_PLUGIN)
+		return plugin_dump_main(cli.plugin);
 	if (status == CLI_GO_ON)
 		status = cli_config(&cli, &config, &registry);
 	if (status != CLI_GO_ON)

@@ -87,6 +87,10 @@ static void test_usage(void **state)
 		{ "--mountpoint /mnt", "graftfsd: no configuration; give --config FILE (see graftfsd --help)\n" },
 		{ "-c a --dump-config --check-config",
 		  "graftfsd: --check-config and --dump-config exclude each other\n" },
+		{ "--dump-plugin", "graftfsd: no value behind '--dump-plugin'; see graftfsd --help\n" },
+		{ "--dump-plugin=", "graftfsd: --dump-plugin stands alone, with a name: ''; see graftfsd --help\n" },
+		{ "-c a --dump-plugin x",
+		  "graftfsd: --dump-plugin stands alone, with a name: 'x'; see graftfsd --help\n" },
 		{ "-c /nonexistent/a.ini",
 		  "graftfsd: /nonexistent/a.ini: cannot open the configuration: No such file or directory\n" },
 	};
