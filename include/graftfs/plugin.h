@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The plugin ABI of graftfs: what a backend or a layer exports and what the server offers it. C11 and C++17 clean. */
+/* The plugin ABI of graftfs: what a backend or a layer exports and what the server offers it. C99 and C++17 clean. */
 #ifndef GRAFT_INCLUDE_PLUGIN_H
 #define GRAFT_INCLUDE_PLUGIN_H
 

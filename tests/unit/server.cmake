@@ -7,6 +7,9 @@ foreach(name backing decode init stack async state workers services metrics stor
 	graft_add_unit_test(server-${name} LIBS server-rig SOURCES test_${name}.c)
 endforeach()
 graft_add_unit_test(server-bad-plugin LIBS server-rig SOURCES test_bad_plugin.c)
+graft_add_unit_test(server-abi LIBS server-rig SOURCES test_abi.c)
+target_compile_definitions(test-server-abi PRIVATE TEST_PLUGIN_DIR="${GRAFT_TEST_PLUGIN_DIR}")
+add_dependencies(test-server-abi test-plugins)
 set_tests_properties(unit/server-async PROPERTIES LABELS full TIMEOUT 300 COST 100)
 graft_add_unit_test(server-io LIBS graft_server SOURCES test_io.c)
 target_link_options(test-server-io PRIVATE -Wl,--wrap=io_uring_queue_init_params,--wrap=io_uring_register_restrictions

@@ -26,6 +26,12 @@
 #ifndef PROBE_CACHE_DEFAULT
 #define PROBE_CACHE_DEFAULT "auto"
 #endif
+#ifndef PROBE_NOPS
+#define PROBE_NOPS 0
+#endif
+#ifndef PROBE_SETTINGS
+#define PROBE_SETTINGS sizeof(struct probe_settings)
+#endif
 
 struct probe_settings {
 	const char *source, *label;
@@ -104,8 +110,9 @@ const struct probe_plugin PROBE_SYMBOL = {
 	.threads = PROBE_THREADS,
 #ifndef PROBE_NO_OPTIONS
 	.opts = probe_options,
-	.settings_size = sizeof(struct probe_settings),
+	.settings_size = PROBE_SETTINGS,
 #endif
+	.nops = PROBE_NOPS,
 	.create = probe_create,
 	.destroy = PROBE_DESTROY,
 	PROBE_END
