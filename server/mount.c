@@ -270,7 +270,14 @@ static void mount_free(struct mount *m)
 /* What a mount had is spread over the heap: without this the process would keep it for a next one that may never come. */
 static void end_run(struct work *w)
 {
-	mount_free((struct mount *)((char *)w - offsetof(struct mount, end)));
+	struct mount *m = (struct mount *)((char *)w - offsetof(struct mount, end));
+
+	/* The last session was closed there: what is left of that comes behind this in the queue. */
+	if (m->own_strand_made && !strand_is_idle(&m->own_strand)) {
+		workers_post(m->server->workers, &m->end);
+		return;
+	}
+	mount_free(m);
 	heap_trim();
 }
 

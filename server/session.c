@@ -8,6 +8,7 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,38 @@ static int open_member(struct session_mount *sm, uint32_t i)
 	return res;
 }
 
+/* Of a serial mount: one call at a time, those of sessions among them. */
+struct opening {
+	struct work work; /* first */
+	struct session_mount *sm;
+	int res;
+	sem_t done;
+};
+
+static int open_members(struct session_mount *sm);
+
+static void open_run(struct work *w)
+{
+	struct opening *o = (struct opening *)w;
+
+	o->res = open_members(o->sm);
+	sem_post(&o->done);
+}
+
+static int open_in_turn(struct session_mount *sm)
+{
+	struct opening o = { .work.fn = open_run, .sm = sm };
+
+	if (!sm->mount->strand)
+		return open_members(sm);
+	sem_init(&o.done, 0, 0);
+	strand_post(sm->mount->strand, &o.work);
+	while (sem_wait(&o.done) && errno == EINTR)
+		continue;
+	sem_destroy(&o.done);
+	return o.res;
+}
+
 /* The backend first: a layer may ask what is below it. */
 static int open_members(struct session_mount *sm)
 {
@@ -157,7 +190,7 @@ int session_mount_open(struct session *s, struct mount *m, struct session_mount 
 	sm->close.fn = close_run;
 	atomic_init(&sm->users, 1);
 	atomic_init(&sm->refs, 2); /* the caller's, and one while open */
-	int res = open_members(sm);
+	int res = open_in_turn(sm);
 	if (res) {
 		free(sm);
 		return res;
@@ -176,7 +209,11 @@ void session_mount_enter(struct session_mount *sm)
 
 void session_mount_leave(struct session_mount *sm)
 {
-	if (atomic_fetch_sub_explicit(&sm->users, 1, memory_order_acq_rel) == 1)
+	if (atomic_fetch_sub_explicit(&sm->users, 1, memory_order_acq_rel) != 1)
+		return;
+	if (sm->mount->strand)
+		strand_post(sm->mount->strand, &sm->close);
+	else
 		workers_post(sm->mount->server->workers, &sm->close);
 }
 

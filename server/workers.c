@@ -215,6 +215,12 @@ void strand_fini(struct strand *s)
 	pthread_mutex_destroy(&s->lock);
 }
 
+bool strand_is_idle(struct strand *s)
+{
+	LOCK_SCOPE(&s->lock);
+	return !s->scheduled;
+}
+
 void strand_post(struct strand *s, struct work *work)
 {
 	LOCK_SCOPE(&s->lock);

@@ -53,6 +53,8 @@ struct strand {
 void strand_init(struct strand *s, struct workers *w);
 /* Waits until nothing is queued or running; nobody may post any more. */
 void strand_fini(struct strand *s);
+/* Nothing is queued or running. */
+bool strand_is_idle(struct strand *s);
 /* Any thread. */
 void strand_post(struct strand *s, struct work *work);
 /* True on the thread that runs a piece of this strand's work now. */

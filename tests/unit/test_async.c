@@ -426,6 +426,67 @@ static int op_not_here(struct graft_inst *inst, struct graft_req *req)
 	return (uintptr_t)pthread_self() == atomic_load(&main_thread) ? -EIO : 0;
 }
 
+static _Atomic uint32_t serial_inside, serial_most;
+
+static void serial_call(void)
+{
+	uint32_t inside = atomic_fetch_add(&serial_inside, 1) + 1;
+
+	if (inside > atomic_load(&serial_most))
+		atomic_store(&serial_most, inside);
+	usleep(300);
+	atomic_fetch_sub(&serial_inside, 1);
+}
+
+static int serial_open(struct graft_inst *inst, const struct graft_session *s, void **state)
+{
+	(void)s;
+	serial_call();
+	__atomic_add_fetch(&layers[BACKEND].sessions, 1, __ATOMIC_RELAXED);
+	*state = &layers[BACKEND];
+	(void)inst;
+	return 0;
+}
+
+static void serial_close(struct graft_inst *inst, void *state)
+{
+	(void)inst;
+	(void)state;
+	serial_call();
+	__atomic_sub_fetch(&layers[BACKEND].sessions, 1, __ATOMIC_RELAXED);
+}
+
+static int serial_op(struct graft_inst *inst, struct graft_req *req)
+{
+	(void)inst;
+	(void)req;
+	serial_call();
+	return 0;
+}
+
+/* Opening and closing sessions are calls like the others: a serial plugin needs no locks for them. */
+static void test_serial_sessions(void **state)
+{
+	pthread_t threads[2];
+
+	(void)state;
+	atomic_store(&serial_most, 0);
+	plugin_backend.threads = GRAFT_SERIAL_INSTANCE;
+	plugin_backend.session_open = serial_open;
+	plugin_backend.session_close = serial_close;
+	backend_ops[FUSE_UNLINK] = serial_op;
+	start_stack();
+	struct rig *other = rig_connect(rig, GRAFT_VHOST_USER);
+	for (int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, unlink_many, requests[i]);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(rig_init(other, 0), 0);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	rig_free(other);
+	assert_int_equal(atomic_load(&serial_most), 1);
+}
+
 static void blocking(struct graft_inst *inst, struct graft_features *f)
 {
 	(void)inst;
@@ -590,6 +651,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_session_outlives, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_init_storm, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_serial, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_serial_sessions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_blocking, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_two_mounts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
