@@ -35,7 +35,8 @@ struct graft_req;
 
 enum graft_kind { GRAFT_BACKEND = 1, GRAFT_LAYER = 2 };
 
-/* How many threads may be inside the operations and session hooks of one instance; the strictest member of a stack holds for the mount. */
+/* How many threads may be inside the operations and session hooks of one instance; the strictest member of a stack
+ * holds for the mount. */
 enum graft_threads {
 	GRAFT_SERIAL_PLUGIN = 1,   /* one call at a time in all instances of this plugin, on a strand of its own */
 	GRAFT_SERIAL_INSTANCE = 2, /* one call at a time in each instance, on a strand of its own */

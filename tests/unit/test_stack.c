@@ -96,6 +96,39 @@ static void test_async_everywhere(void **state)
 	}
 }
 
+/* Each layer in turn ends the request, at once or later; the others see what it gave, and may make something else of it. */
+static void test_errors_everywhere(void **state)
+{
+	static const char *const traces[] = { ">a <a", ">a >b <b <a", ">a >b >c <c <b <a" };
+	static const enum layer_mode modes[] = { MODE_PLAIN, MODE_DEFER, MODE_THREAD };
+
+	(void)state;
+	start();
+	for (uint32_t i = 0; i < 2 * 3 * 3; i++) {
+		layers_clear_trace();
+		layers[0].add = -1;
+		layers[1].add = -10;
+		for (uint32_t k = 0; k < 3; k++) {
+			layers[k].down = MODE_PLAIN;
+			layers[k].up = modes[i / 2 % 3];
+		}
+		/* The one above the end asks on a worker; the end refuses. */
+		uint32_t end = 1 + i / 6 % 2;
+		layers[end - 1].down = i % 2 ? MODE_DEFER : MODE_PLAIN;
+		layers[end].down = MODE_NO_NEXT;
+		layers[end].result = -5;
+		assert_int_equal(unlink_x(), end == 1 ? -6 : -16);
+		char want[32];
+		snprintf(want, sizeof(want), "%.*s%s", (int)strcspn(traces[end], "<"), traces[end],
+			 strstr(traces[end], "<") + 3);
+		assert_string_equal(layers_trace(), want);
+		layers[0].add = 6;
+		layers[1].add = 10;
+		layers[end].result = end == 1 ? -6 : -16;
+		assert_int_equal(unlink_x(), 0);
+	}
+}
+
 static void test_io(void **state)
 {
 	struct fuse_read_in in = { .size = 6 };
@@ -609,6 +642,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_async_everywhere, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_errors_everywhere, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_io, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unpinned, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_absent, set_up, tear_down),
