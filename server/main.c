@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* graftfsd: puts the parts together, waits for the end, takes the parts apart again. */
 #include "lib/log.h"
+#include "lib/resident.h"
 #include "server/cli.h"
 #include "server/control_host.h"
 #include "server/control_loader.h"
@@ -140,6 +141,7 @@ static int run(const struct config *config, struct plugin_registry *registry, st
 	int res = bring_up(&p, err);
 
 	if (!res) {
+		resident_drop_code();
 		say_ready();
 		life_wait(p.life, doors_ended_fd(p.doors));
 		sd_notify_send("STOPPING=1");
