@@ -115,7 +115,7 @@ static int write_ini(const struct daemon *d)
 
 static void exec_peer(const struct daemon *d, const char *program)
 {
-	const char *argv[24] = {program, "--socket-path", d->socket,    "--shared-dir", d->share, "--sandbox",
+	const char *argv[64] = {program, "--socket-path", d->socket,    "--shared-dir", d->share, "--sandbox",
 				"none",  "--seccomp",     "none",       "--cache",      "auto",   "--xattr"};
 	unsigned n = 12;
 
@@ -127,6 +127,8 @@ static void exec_peer(const struct daemon *d, const char *program)
 		argv[n++] = "--tag";
 		argv[n++] = d->config.tag;
 	}
+	for (unsigned i = 0; d->config.peer_options && d->config.peer_options[i] && n < 63; i++)
+		argv[n++] = d->config.peer_options[i];
 	execv(program, (char *const *)argv);
 }
 

@@ -21,6 +21,7 @@ struct daemon_config {
 	const char *server_keys;   /* lines for the server's section, or NULL */
 	const char *xattrmap;      /* extended attributes, mapped by these rules; NULL: not mapped */
 	const char *mount_keys;    /* lines for the mount's section, or NULL */
+	const char *const *peer_options; /* more of virtiofsd's own, ended by NULL; or NULL */
 	const char *transport_keys; /* lines for the transport's section, or NULL */
 	int listen_fd;             /* listening socket to hand over as descriptor 3 instead of a path; 0: none */
 };

@@ -74,6 +74,8 @@ void fixture_each_mode(struct fixture *f, const struct frontend_config *config,
 		       void (*fn)(struct fixture *f, const struct fixture_mode *mode));
 /* True where the daemon is virtiofsd, whose known faults tests pass by. */
 bool fixture_is_peer(const struct fixture *f);
+/* virtiofsd as it is installed: GRAFT_PEER, or in the cache folder of scripts/lib.sh. NULL, and a word, where it is not. */
+const char *fixture_find_peer(void);
 
 /* A well-formed GETATTR of the root on the client's ring works. */
 void fixture_check_alive(struct fixture *f);

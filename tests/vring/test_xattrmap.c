@@ -277,25 +277,6 @@ static void run_script(const char *program, const struct script *script, bool pe
 	daemon_fini(&f->daemon);
 }
 
-/* The installed virtiofsd; skips where there is none. */
-static const char *peer(void)
-{
-	static char path[512];
-	const char *cache = getenv("GRAFT_CACHE"), *home = getenv("HOME"), *given = getenv("GRAFT_PEER");
-
-	if (given)
-		snprintf(path, sizeof(path), "%s", given);
-	else if (cache)
-		snprintf(path, sizeof(path), "%s/tools/bin/virtiofsd", cache);
-	else
-		snprintf(path, sizeof(path), "%s/.cache/graftfs/tools/bin/virtiofsd", home ? home : "/root");
-	if (access(path, X_OK) != 0) {
-		print_message("no virtiofsd at %s: its recorded answers serve\n", path);
-		return NULL;
-	}
-	return path;
-}
-
 static void need_attributes(void)
 {
 	char path[] = "/tmp/graft-xattr-XXXXXX";
@@ -323,7 +304,7 @@ static void test_ours(void **state)
 
 static void test_peer(void **state)
 {
-	const char *program = peer();
+	const char *program = fixture_find_peer();
 
 	(void)state;
 	if (!program)
@@ -363,7 +344,7 @@ static void ask_peer(const char *program, const char *text, char *cause, size_t 
 
 static void test_grammar(void **state)
 {
-	const char *program = peer();
+	const char *program = fixture_find_peer();
 	char got[64];
 
 	(void)state;
