@@ -330,7 +330,7 @@ static const struct caller usual = { .uid = 1000, .gid = 1001 };
 
 static int call_as(const struct call *c, const struct caller *who)
 {
-	unsigned char tail[600];
+	unsigned char tail[600] = { 0 };
 	size_t len = c->tail_len;
 	struct fuse_in_header *h = (void *)q->in_bytes;
 
