@@ -282,10 +282,10 @@ static void reap(struct uring *u)
 	}
 }
 
-/* What waits although nothing more fits waits for an answer: no news. */
+/* What waits although nothing more fits waits for an answer: no news. Without its wake-up the thread must not wait. */
 static bool has_news(const struct uring *u)
 {
-	return (u->waiting && u->nflying < URING_DEPTH) ||
+	return !u->armed || (u->waiting && u->nflying < URING_DEPTH) ||
 	       atomic_load_explicit(&u->posted, memory_order_seq_cst) ||
 	       atomic_load_explicit(&u->cancels, memory_order_seq_cst) ||
 	       (atomic_load_explicit(&u->quit, memory_order_seq_cst) && !u->nflying);
