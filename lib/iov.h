@@ -3,6 +3,7 @@
 #ifndef GRAFT_LIB_IOV_H
 #define GRAFT_LIB_IOV_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -51,6 +52,8 @@ static inline size_t iov_read(struct iov_cursor *c, void *to, size_t len)
 	if (!iov_within(c, len))
 		return iov_read_parts(c, to, len);
 	memcpy(to, (const char *)c->iov->iov_base + c->skip, len);
+	/* A guest may change it: keeps the compiler from reading there again what was copied. */
+	atomic_signal_fence(memory_order_seq_cst);
 	iov_advance(c, len);
 	return len;
 }
