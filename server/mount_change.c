@@ -5,6 +5,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "server/barrier.h"
 #include "server/fuse/conn.h"
 #include "server/fuse/init.h"
 #include "server/mount_notice.h"
@@ -221,6 +222,8 @@ static void fade(struct mount_table *t, struct mount *m)
 	t->holders[m->slot]--;
 	for (struct fuse_conn *c = t->conns; c; c = c->next)
 		atomic_store_explicit(&c->session->slots[m->slot].sm->fading, true, memory_order_relaxed);
+	/* Pairs with forget_check: who did not see it has been counted when the sweep looks. */
+	barrier_heavy(t->server->membarrier);
 	mount_release(m);
 	mount_table_sweep(t);
 }
@@ -354,7 +357,8 @@ void mount_change_sweep(struct work *w)
 	struct mount_table *t = (struct mount_table *)((char *)w - offsetof(struct mount_table, sweep));
 	struct fuse_conn *next;
 
-	atomic_store_explicit(&t->sweeping, false, memory_order_release);
+	/* An exchange, as in mount_table_sweep: what was let go of before a call that found it set is seen below. */
+	atomic_exchange_explicit(&t->sweeping, false, memory_order_acq_rel);
 	for (struct fuse_conn *c = t->conns; c; c = next) {
 		next = c->next;
 		sweep_conn(t, c);

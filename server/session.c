@@ -3,6 +3,7 @@
 #include "server/session.h"
 
 #include "lib/cleanup.h"
+#include "server/barrier.h"
 #include "server/fuse/backing.h"
 #include "server/fuse/conn.h"
 #include "server/server.h"
@@ -105,6 +106,8 @@ static void close_run(struct work *w)
 	mount_table_unlink(&server->mounts, sm);
 	mount_release(sm->mount);
 	atomic_store_explicit(&sm->closed, true, memory_order_release);
+	/* Pairs with the heavy barrier in fade: either we see fading, or its sweep sees closed. */
+	barrier_light(server->membarrier);
 	if (atomic_load_explicit(&sm->fading, memory_order_relaxed))
 		mount_table_sweep(&server->mounts);
 	session_mount_release(sm);

@@ -2,6 +2,7 @@
 /* Forgetting. BATCH_FORGET is split by mount: each part is a call of the same request, the next starts in its way back. */
 #include "server/fuse/forget.h"
 
+#include "server/barrier.h"
 #include "server/fuse/router.h"
 #include "server/mount_table.h"
 
@@ -16,10 +17,17 @@ struct batch {
 
 void forget_check(const struct session_mount *sm)
 {
-	bool backing = atomic_load_explicit(&sm->nbacking, memory_order_relaxed) && !session_mount_held(sm, SESSION_HANDLES);
+	struct server *server = sm->session->conn->server;
 
+	/* Counts are plain stores: pairs with the heavy barrier between fading and the sweep, in fade. */
+	barrier_light(server->membarrier);
+	if (!atomic_load_explicit(&sm->fading, memory_order_relaxed))
+		return;
+	/* Of two threads that let go of the last two, one sees both. */
+	barrier_light(false);
+	bool backing = atomic_load_explicit(&sm->nbacking, memory_order_relaxed) && !session_mount_held(sm, SESSION_HANDLES);
 	if (backing || session_mount_let_go(sm))
-		mount_table_sweep(&sm->session->conn->server->mounts);
+		mount_table_sweep(&server->mounts);
 }
 
 /* The mount the node is counted in; NULL for the router's own nodes. */
