@@ -32,7 +32,7 @@ struct file {
 	struct reader_read read; /* first */
 	struct push *push;
 	struct iovec iov;        /* all of its data */
-	uint64_t node;
+	uint64_t node, at;       /* and position */
 	enum file_state state;   /* protected by push.lock; the rest is the thread's while it is not FILE_COMING */
 };
 
@@ -95,14 +95,16 @@ static void count(struct graft_inst *inst, uint64_t bytes)
 	__atomic_fetch_add(&inst->pushed_bytes, bytes, __ATOMIC_RELAXED);
 }
 
-/* Lock held. One in that state; NULL: none. */
+/* Lock held. The first in that state by its position; NULL: none. */
 static struct file *file_in(struct push *p, enum file_state state)
 {
-	for (int i = 0; i < FILES; i++) {
-		if (p->files[i].state == state)
-			return &p->files[i];
+	struct file *first = NULL;
+
+	for (struct file *f = p->files; f < p->files + FILES; f++) {
+		if (f->state == state && (!first || f->at < first->at))
+			first = f;
 	}
-	return NULL;
+	return first;
 }
 
 /* Lock held. What has not gone yet stays; READs may ask for it again. */
@@ -156,6 +158,7 @@ static void begin_one(struct push *p, struct file *f)
 	p->queued--;
 	if (at < tape_begin(&p->tape))
 		return;
+	f->at = at;
 	uint64_t node = tape_node(&p->tape, at);
 	pthread_mutex_unlock(&p->lock);
 	enum file_state state = bring(p, f, node);

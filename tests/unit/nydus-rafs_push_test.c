@@ -224,6 +224,22 @@ static void check_stored(uint32_t k, uint32_t from, uint32_t to)
 	assert_int_equal(stored(), k);
 }
 
+/* At rest: the same files from the first on, each once, in whatever order their data came. */
+static void check_stored_anyhow(uint32_t from, uint32_t to)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = from; i < to; i++) {
+		uint32_t times = 0;
+
+		for (uint32_t k = 0; k < stored(); k++)
+			times += cache.nodes[k] == nodes[i];
+		assert_int_equal(times, i % PROBE == PROBE - 1 ? 0 : 1);
+		n += times;
+	}
+	assert_int_equal(stored(), n);
+}
+
 /* ---- tests ---- */
 
 static void nothing_without_reads(void **state)
@@ -442,7 +458,7 @@ static void data_that_waits(void **state)
 		engine_finish();
 	}
 	rest();
-	check_stored(0, 8, 30);
+	check_stored_anyhow(8, 30);
 	engine.reads = READS_FAIL;
 	engine.error = EIO;
 	uint32_t n = stored();
