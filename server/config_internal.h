@@ -14,7 +14,7 @@
 #define CONFIG_WHERE_MAX 600         /* "FILE:LINE" with its NUL */
 #define CONFIG_SOCKET_MAX 107        /* bytes (sun_path without the NUL) */
 #define CONFIG_POLL_MAX 1000         /* microseconds */
-#define CONFIG_POLL_AUTO 50          /* microseconds: a sleep and the wake-up cost about that */
+#define CONFIG_POLL_AUTO 100         /* microseconds: a sleep, the wake-up and a batch of the driver take about that */
 #define CONFIG_TAG_MAX 36            /* bytes (virtio 1.2, 5.11.4) */
 #define CONFIG_AT_MAX 4096           /* bytes of a mount's path */
 

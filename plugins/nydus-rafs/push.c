@@ -6,6 +6,7 @@
 #include "push.h"
 
 #include "lib/cleanup.h"
+#include "lib/cpu_list.h"
 #include "lib/clock.h"
 #include "lib/thread.h"
 #include "operations.h"
@@ -239,7 +240,8 @@ struct push *push_new(struct graft_inst *inst, const struct graft_session *sessi
 {
 	struct push *p;
 
-	if (session->transport != GRAFT_DEV_FUSE || !inst->host->store || !inst->config.readahead)
+	/* On one processor it would only take the client's time. */
+	if (cpu_count() < 2 || session->transport != GRAFT_DEV_FUSE || !inst->host->store || !inst->config.readahead)
 		return NULL;
 	p = calloc(1, sizeof(*p));
 	if (!p)
