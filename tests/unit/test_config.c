@@ -308,7 +308,7 @@ static void look_least(const struct config *c)
 	assert_null(t->tag);
 	assert_int_equal(t->queues, 1);
 	assert_int_equal(t->cpus.n, 0);
-	assert_int_equal(t->poll_us, 50);
+	assert_int_equal(t->poll_us, 100);
 	assert_false(t->once);
 	assert_null(t->mountpoint);
 	for (int i = 0; i < CONFIG_KEY_COUNT; i++)
