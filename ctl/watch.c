@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -192,6 +193,9 @@ static int show_reading(struct watch *w)
 		status = show_interval(w);
 	}
 	if (status == CTL_DONE && (fflush(stdout) != 0 || ferror(stdout))) {
+		/* A terminal that takes nothing is left by the same signals as any other wait. */
+		if (terminal_stopped)
+			return CTL_STOPPED;
 		error_set(&w->ctl->error, EIO, "cannot write: %s", strerror(errno));
 		status = CTL_FAILED;
 	}
@@ -233,6 +237,13 @@ static int loop(struct watch *w)
 	}
 }
 
+/* What a write that a signal ended has left over, and its error, are nobody's any more. */
+static void drop_output(void)
+{
+	__fpurge(stdout);
+	clearerr(stdout);
+}
+
 int watch_run(struct ctl *ctl, const struct watch_options *options)
 {
 	struct watch w = { .ctl = ctl, .options = options };
@@ -246,6 +257,8 @@ int watch_run(struct ctl *ctl, const struct watch_options *options)
 	client_stop_at(ctl->client, &terminal_stopped);
 	status = loop(&w);
 	client_stop_at(ctl->client, NULL);
+	if (terminal_stopped)
+		drop_output();
 	terminal_close(w.terminal);
 	forget_readings(&w);
 	return status == CTL_STOPPED ? CTL_DONE : status;

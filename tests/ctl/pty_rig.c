@@ -9,10 +9,12 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <utmp.h>
@@ -89,6 +91,30 @@ size_t pty_wait(struct pty *p, size_t from, const char *text)
 			fail_msg("ended without showing '%s'; so far: %s", text, p->shown);
 	}
 	return (size_t)(found - p->shown);
+}
+
+/* Does it sleep in write(1, ...)? */
+static bool writes(pid_t pid)
+{
+	char path[64], call[64] = "", wanted[32];
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return false;
+	snprintf(wanted, sizeof(wanted), "%d 0x1 ", SYS_write);
+	bool found = fgets(call, sizeof(call), f) && strncmp(call, wanted, strlen(wanted)) == 0;
+	fclose(f);
+	return found;
+}
+
+void pty_wait_stuck(struct pty *p)
+{
+	int64_t until = now_ms() + RIG_PATIENCE_MS;
+	for (int times = 0; times < 3; times = writes(p->child) ? times + 1 : 0) {
+		if (now_ms() > until)
+			fail_msg("waited %d s for a write that waits", RIG_PATIENCE_MS / 1000);
+		usleep(50000);
+	}
 }
 
 int pty_end(struct pty *p)

@@ -25,6 +25,8 @@ void pty_resize(struct pty *p, unsigned short columns, unsigned short rows);
 void pty_type(struct pty *p, const char *keys);
 /* Reads until text has been shown behind the byte from; asserts that it comes within RIG_PATIENCE_MS. Returns where it begins. */
 size_t pty_wait(struct pty *p, size_t from, const char *text);
+/* Without reading: until the program waits in a write, because the terminal holds no more. Asserts that it comes to that. */
+void pty_wait_stuck(struct pty *p);
 /* Reads to the end; returns the exit status and asserts that the terminal's settings are as before. */
 int pty_end(struct pty *p);
 void pty_free(struct pty *p);

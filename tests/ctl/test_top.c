@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -240,6 +241,26 @@ static void test_plain_terminals(void **state)
 	pty_free(&p);
 }
 
+/* The signal finds the program in the middle of a write: nobody reads what it shows. */
+static void test_stopped_writing(void **state)
+{
+	struct rig *r = *state;
+	struct pty p;
+	for (unsigned n = 1; n <= 40; n++)
+		answer(r, n);
+	rig_set_variable("TERM=dumb");
+	pty_start(&p, r, live, 120, 24);
+	pty_wait_stuck(&p);
+	/* What the write had put out is over with the stop; the next one waits with nothing done, and ends with EINTR. */
+	assert_int_equal(kill(p.child, SIGSTOP), 0);
+	assert_int_equal(waitpid(p.child, NULL, WUNTRACED), p.child);
+	assert_int_equal(kill(p.child, SIGCONT), 0);
+	pty_wait_stuck(&p);
+	assert_int_equal(kill(p.child, SIGTERM), 0);
+	assert_int_equal(pty_end(&p), 0);
+	pty_free(&p);
+}
+
 static void test_windows(void **state)
 {
 	struct rig *r = *state;
@@ -306,6 +327,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_server_comes_back, rig_set_up, rig_tear_down),
 		cmocka_unit_test_setup_teardown(test_no_server, rig_set_up, rig_tear_down),
 		cmocka_unit_test_setup_teardown(test_plain_terminals, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_stopped_writing, rig_set_up, rig_tear_down),
 		cmocka_unit_test_setup_teardown(test_windows, rig_set_up, rig_tear_down),
 		cmocka_unit_test_setup_teardown(test_hostile, rig_set_up, rig_tear_down),
 	};
