@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The idmap layer between a layer that watches what it puts back and a backend that tells what it got. */
+#include "layer_plain.h"
 #include "server_rig.h"
 #include "idmap_samples.h"
 #include "plugins/idmap/idmap.h"
@@ -23,7 +24,6 @@ extern const struct graft_plugin graft_plugin_v1;
 
 /* The backend: what it was asked, what it answers. */
 static struct {
-	const struct graft_host *host;
 	bool async;
 	int error;
 	uint32_t owner, group, mode; /* in every attribute */
@@ -65,7 +65,7 @@ static int list(struct graft_req *req)
 	struct fuse_direntplus e = { .dirent = { .ino = 2, .off = 1, .namelen = 1 } };
 
 	fill(FUSE_LOOKUP, &e.entry_out);
-	assert_int_equal(store.host->dirent(req, &e, "a"), GRAFT_DIRENT_OK);
+	assert_int_equal(plain_host->dirent(req, &e, "a"), GRAFT_DIRENT_OK);
 	return 0;
 }
 
@@ -96,7 +96,7 @@ static int answer(struct graft_inst *inst, struct graft_req *req)
 		return 0;
 	case FUSE_GETXATTR:
 		if (((const struct fuse_getxattr_in *)req->in)->size)
-			return store.host->put(req, store.value, store.value_len);
+			return plain_host->put(req, store.value, store.value_len);
 		((struct fuse_getxattr_out *)req->out)->size = store.value_len;
 		return 0;
 	case FUSE_READDIR:
@@ -117,7 +117,7 @@ static int answer(struct graft_inst *inst, struct graft_req *req)
 
 static int backend_op(struct graft_inst *inst, struct graft_req *req)
 {
-	return store.async ? store.host->defer(req, answer) : answer(inst, req);
+	return store.async ? plain_host->defer(req, answer) : answer(inst, req);
 }
 
 /* The request as it must be when it comes back. */
@@ -145,24 +145,7 @@ static int watch(struct graft_inst *inst, struct graft_req *req)
 {
 	(void)inst;
 	before = *req;
-	return store.host->next(req, came_back, NULL);
-}
-
-static int plain_create(const struct graft_host *host, struct graft_slot *slot, const void *set,
-			struct graft_inst **inst, struct graft_error *err)
-{
-	static struct graft_inst none;
-	(void)slot;
-	(void)set;
-	(void)err;
-	store.host = host;
-	*inst = &none;
-	return 0;
-}
-
-static void plain_destroy(struct graft_inst *inst)
-{
-	(void)inst;
+	return plain_host->next(req, came_back, NULL);
 }
 
 static void plain_features(struct graft_inst *inst, struct graft_features *f)
@@ -209,18 +192,7 @@ static int set_up(void **state)
 		ops[served[i]] = backend_op;
 		watch_ops[served[i]] = watch;
 	}
-	backend = (struct graft_plugin){ .size = sizeof(backend),
-					 .abi_major = GRAFT_ABI_MAJOR,
-					 .name = "backend",
-					 .version = "1",
-					 .summary = "test",
-					 .kind = GRAFT_BACKEND,
-					 .threads = GRAFT_PARALLEL,
-					 .nops = GRAFT_OP_COUNT,
-					 .ops = ops,
-					 .features = plain_features,
-					 .create = plain_create,
-					 .destroy = plain_destroy };
+	backend = plain_backend(ops, plain_features);
 	watcher = backend;
 	watcher.name = "watcher";
 	watcher.kind = GRAFT_LAYER;
@@ -739,13 +711,8 @@ static void test_two_layers(void **state)
 
 static void refuse(struct im_settings set, const char *why)
 {
-	static const struct rig_mount mount = { "web", "/", { &layer, &backend } };
-	struct graft_error err = { 0 };
-
 	settings = set;
-	assert_null(rig_try(&mount, 1, &err));
-	if (!strstr(err.text, why) || strchr(err.text, '\n'))
-		fail_msg("\"%s\" does not say \"%s\"", err.text, why);
+	plain_refuses(&layer, &backend, why);
 }
 
 static void test_settings(void **state)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The xattrmap layer over a backend that keeps one list of attributes, in the server's own stack. */
+#include "layer_plain.h"
 #include "server_rig.h"
 #include "plugins/xattrmap/xattrmap.h"
 
@@ -25,7 +26,6 @@ extern const struct graft_plugin graft_plugin_v1;
 
 /* The backend: names without values, what was called, answers that a test wants. */
 static struct {
-	const struct graft_host *host;
 	char names[ATTRS][256];
 	size_t n;
 	char trace[4096];
@@ -97,7 +97,7 @@ static int answer(struct graft_inst *inst, struct graft_req *req)
 			return -ENODATA;
 		if (!((const struct fuse_getxattr_in *)req->in)->size)
 			((struct fuse_getxattr_out *)req->out)->size = 3;
-		return ((const struct fuse_getxattr_in *)req->in)->size ? store.host->put(req, "val", 3) : 0;
+		return ((const struct fuse_getxattr_in *)req->in)->size ? plain_host->put(req, "val", 3) : 0;
 	case FUSE_SETXATTR:
 		note("set", req->name);
 		add(req->name);
@@ -113,7 +113,7 @@ static int answer(struct graft_inst *inst, struct graft_req *req)
 		return 0;
 	case FUSE_LISTXATTR:
 		store.lists++;
-		return list(req, store.host);
+		return list(req, plain_host);
 	case FUSE_GETATTR:
 		note("getattr", NULL);
 		attr->attr.mode = req->node == 2 ? S_IFREG : S_IFDIR;
@@ -147,24 +147,7 @@ static int answer(struct graft_inst *inst, struct graft_req *req)
 
 static int backend_op(struct graft_inst *inst, struct graft_req *req)
 {
-	return store.async ? store.host->defer(req, answer) : answer(inst, req);
-}
-
-static int backend_create(const struct graft_host *host, struct graft_slot *slot, const void *set,
-			  struct graft_inst **inst, struct graft_error *err)
-{
-	static struct graft_inst none;
-	(void)slot;
-	(void)set;
-	(void)err;
-	store.host = host;
-	*inst = &none;
-	return 0;
-}
-
-static void backend_destroy(struct graft_inst *inst)
-{
-	(void)inst;
+	return store.async ? plain_host->defer(req, answer) : answer(inst, req);
 }
 
 static void backend_features(struct graft_inst *inst, struct graft_features *f)
@@ -203,18 +186,7 @@ static int set_up(void **state)
 	layer = inner = graft_plugin_v1;
 	layer.create = layer_create;
 	inner.create = inner_create;
-	backend = (struct graft_plugin){ .size = sizeof(backend),
-					 .abi_major = GRAFT_ABI_MAJOR,
-					 .name = "backend",
-					 .version = "1",
-					 .summary = "test",
-					 .kind = GRAFT_BACKEND,
-					 .threads = GRAFT_PARALLEL,
-					 .nops = GRAFT_OP_COUNT,
-					 .ops = ops,
-					 .features = backend_features,
-					 .create = backend_create,
-					 .destroy = backend_destroy };
+	backend = plain_backend(ops, backend_features);
 	q = rig_request_new();
 	rig = NULL;
 	return 0;
@@ -636,13 +608,8 @@ static void test_two_layers(void **state)
 
 static void refuse(const char *const *map, size_t n, const char *why)
 {
-	static const struct rig_mount mount = { "web", "/", { &layer, &backend } };
-	struct graft_error err = { 0 };
-
 	settings.map = (struct graft_list){ map, n };
-	assert_null(rig_try(&mount, 1, &err));
-	if (!strstr(err.text, why) || strchr(err.text, '\n'))
-		fail_msg("\"%s\" does not say \"%s\"", err.text, why);
+	plain_refuses(&layer, &backend, why);
 }
 
 static void write_text(int fd, const char *text)
