@@ -3,10 +3,10 @@
 #include "handle.h"
 
 #include "lib/iov.h"
+#include "node.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -79,9 +79,8 @@ static int open_cached(const struct graft_inst *inst, const struct handle *h)
 {
 	int flags = fcntl(h->fd, F_GETFL) & (O_ACCMODE | O_SYNC | O_DSYNC | O_NOATIME);
 	char name[16];
+	int fd = openat(inst->proc_fd, node_fd_name(name, h->fd), flags | O_CLOEXEC);
 
-	snprintf(name, sizeof(name), "%d", h->fd);
-	int fd = openat(inst->proc_fd, name, flags | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 

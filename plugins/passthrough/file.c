@@ -7,9 +7,9 @@
 #include "handle.h"
 #include "locks.h"
 #include "lookup.h"
+#include "node.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -103,7 +103,6 @@ static uint32_t noflush(const struct graft_req *req, const struct opened *o)
 static int adopt_fd(const struct graft_req *req, const struct opened *o, struct fuse_open_out *out)
 {
 	struct handle_parts parts = {.node = o->node, .fd = o->fd, .flags = o->flags};
-	const uint32_t *guest = req->in; /* flags stand first in fuse_open_in and fuse_create_in */
 	struct pt_session *s = pt_session(req);
 	int res = 0;
 
@@ -113,7 +112,7 @@ static int adopt_fd(const struct graft_req *req, const struct opened *o, struct 
 		res = parts.dir ? 0 : -ENOMEM;
 	} else if (!(o->flags & (O_DIRECTORY | O_PATH))) {
 		out->open_flags |= noflush(req, o);
-		res = backing_join(req, o->node, o->fd, *guest & O_DIRECT, out, &parts.backing);
+		res = backing_join(req, o->node, o->fd, guest_flags(req) & O_DIRECT, out, &parts.backing);
 	}
 	if (res == 0)
 		res = handle_new(s, &parts, &out->fh);
@@ -310,8 +309,7 @@ static int reopen_as_caller(const struct graft_req *req, const struct node_ref *
 	if (res < 0)
 		return res;
 	bool dropped = kill && pt_fsetid_drop();
-	snprintf(name, sizeof(name), "%d", ref->fd);
-	res = open_at(pt_session(req)->inst, pt_session(req)->inst->proc_fd, name, flags, 0);
+	res = open_at(pt_session(req)->inst, pt_session(req)->inst->proc_fd, node_fd_name(name, ref->fd), flags, 0);
 	if (res == -EACCES && pt_creds_partial(req, &creds))
 		res = -ESTALE;
 	pt_fsetid_restore(dropped);

@@ -3,6 +3,7 @@
 #include "mount_fds.h"
 
 #include "lib/cleanup.h"
+#include "node.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -71,8 +72,7 @@ static int reopen(const struct mount_fds *m, int path_fd)
 {
 	char name[16];
 
-	snprintf(name, sizeof(name), "%d", path_fd);
-	return openat(m->proc_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return openat(m->proc_fd, node_fd_name(name, path_fd), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
 static bool octal(char c)

@@ -3,9 +3,9 @@
 #include "handle.h"
 
 #include "lib/cleanup.h"
+#include "node.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
 
@@ -84,8 +84,7 @@ static ssize_t call_proc(const struct graft_inst *inst, int fd, const struct xat
 
 	if (here < 0 || fchdir(inst->proc_fd) < 0)
 		return -errno;
-	snprintf(name, sizeof(name), "%d", fd);
-	ssize_t res = call_path(name, c);
+	ssize_t res = call_path(node_fd_name(name, fd), c);
 	return fchdir(here) < 0 ? -errno : res;
 }
 
@@ -101,8 +100,7 @@ static int drop_sgid(const struct graft_inst *inst, int fd, bool path_only)
 	if (!(st.st_mode & S_ISGID))
 		return 0;
 	mode_t mode = st.st_mode & 07777 & ~(mode_t)S_ISGID;
-	snprintf(name, sizeof(name), "%d", fd);
-	res = path_only ? fchmodat(inst->proc_fd, name, mode, 0) : fchmod(fd, mode);
+	res = path_only ? fchmodat(inst->proc_fd, node_fd_name(name, fd), mode, 0) : fchmod(fd, mode);
 	return res < 0 ? -errno : 0;
 }
 
