@@ -33,16 +33,12 @@ struct making {
 struct makings *makings_new(void)
 {
 	struct makings *all = calloc(1, sizeof(*all));
-	pthread_condattr_t attr;
 
 	if (!all)
 		return NULL;
 	all->patience = WATCH_PATIENCE_NS;
 	pthread_mutex_init(&all->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&all->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	thread_cond_init(&all->changed);
 	return all;
 }
 

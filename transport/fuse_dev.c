@@ -4,6 +4,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/cpu_list.h"
 #include "lib/log.h"
 #include "lib/thread.h"
 #include "transport/fuse_dev_backing.h"
@@ -13,7 +14,6 @@
 
 #include <fcntl.h>
 #include <linux/fuse.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -239,12 +239,11 @@ static void undo_start(struct fuse_dev *d)
  * longer than the request (docs/benchmarks.md). */
 static uint32_t auto_threads(void)
 {
-	cpu_set_t set;
-	int n = 2 * (sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 2) + 1;
+	uint32_t n = 2 * cpu_count() + 1;
 
 	if (n < AUTO_THREADS_MIN)
 		return AUTO_THREADS_MIN;
-	return n > AUTO_THREADS_MAX ? AUTO_THREADS_MAX : (uint32_t)n;
+	return n > AUTO_THREADS_MAX ? AUTO_THREADS_MAX : n;
 }
 
 static int fuse_dev_start(struct transport *t, struct graft_error *err)

@@ -43,16 +43,25 @@ static bool is_normal(int code)
 	       code == ENODEV;
 }
 
-static void write_out(struct fuse_dev_notify *n, const struct notice *notice)
+/* 0 or -errno. */
+static int write_now(const struct fuse_dev_notify *n, const struct iovec *iov, uint32_t niov)
 {
 	ssize_t res;
 
 	do {
-		res = write(n->fd, notice->bytes, notice->len);
+		res = writev(n->fd, iov, (int)niov);
 	} while (res < 0 && errno == EINTR);
-	if (res < 0 && !is_normal(errno))
+	return res < 0 ? -errno : 0;
+}
+
+static void write_out(struct fuse_dev_notify *n, struct notice *notice)
+{
+	const struct iovec iov = { notice->bytes, notice->len };
+	int res = write_now(n, &iov, 1);
+
+	if (res && !is_normal(-res))
 		log_limited(&n->limit, GRAFT_LOG_WARN, n->object, "the kernel refuses a notification: %s",
-			    strerror(errno));
+			    strerror(-res));
 }
 
 /* lock held. NULL: the end. */
@@ -139,8 +148,6 @@ int fuse_dev_notify_send(struct fuse_dev_notify *n, const void *bytes, size_t le
 
 int fuse_dev_notify_store(struct fuse_dev_notify *n, const struct iovec *iov, uint32_t niov)
 {
-	ssize_t res;
-
 	pthread_mutex_lock(&n->lock);
 	if (n->ended) {
 		pthread_mutex_unlock(&n->lock);
@@ -148,15 +155,12 @@ int fuse_dev_notify_store(struct fuse_dev_notify *n, const struct iovec *iov, ui
 	}
 	n->writing++;
 	pthread_mutex_unlock(&n->lock);
-	do {
-		res = writev(n->fd, iov, (int)niov);
-	} while (res < 0 && errno == EINTR);
-	res = res < 0 ? -errno : 0;
+	int res = write_now(n, iov, niov);
 	LOCK_SCOPE(&n->lock);
 	n->writing--;
 	if (n->ended)
 		pthread_cond_broadcast(&n->changed);
-	return (int)res;
+	return res;
 }
 
 void fuse_dev_notify_end(struct fuse_dev_notify *n, void (*last)(void *arg), void *arg)

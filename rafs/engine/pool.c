@@ -4,10 +4,10 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/cpu_list.h"
 #include "lib/heap.h"
 #include "lib/thread.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 
 #define AUTO_MIN 2
@@ -181,10 +181,9 @@ static void *worker_main(void *arg)
 
 static uint32_t by_processors(void)
 {
-	cpu_set_t set;
-	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : AUTO_MIN;
+	uint32_t n = cpu_count();
 
-	return n < AUTO_MIN ? AUTO_MIN : n > AUTO_MAX ? AUTO_MAX : (uint32_t)n;
+	return n < AUTO_MIN ? AUTO_MIN : n > AUTO_MAX ? AUTO_MAX : n;
 }
 
 static struct pool *pool_new(void)
