@@ -69,16 +69,21 @@ static void close_members(struct session_mount *sm, uint32_t first)
 
 bool session_mount_keep_backing(int id)
 {
-	uint32_t n = closing ? atomic_load_explicit(&closing->nbacking, memory_order_relaxed) : 0;
-	/* A power of two is full. */
-	bool full = !(n & (n - 1));
-	int *more = !closing ? NULL : full ? realloc(closing->backing, (n ? 2 * (size_t)n : 1) * sizeof(*more)) : closing->backing;
+	struct session_mount *sm = closing;
 
-	if (!more)
+	if (!sm)
 		return false;
-	closing->backing = more;
-	more[n] = id;
-	atomic_store_explicit(&closing->nbacking, n + 1, memory_order_relaxed);
+	uint32_t n = atomic_load_explicit(&sm->nbacking, memory_order_relaxed);
+	/* The room doubles: at a power of two it is used up. */
+	if (!(n & (n - 1))) {
+		int *more = realloc(sm->backing, (n ? 2 * (size_t)n : 1) * sizeof(*more));
+
+		if (!more)
+			return false;
+		sm->backing = more;
+	}
+	sm->backing[n] = id;
+	atomic_store_explicit(&sm->nbacking, n + 1, memory_order_relaxed);
 	return true;
 }
 

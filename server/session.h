@@ -88,7 +88,7 @@ void session_mount_leave(struct session_mount *sm);
 void session_mount_hold(struct session_mount *sm);
 void session_mount_release(struct session_mount *sm);
 
-/* From a member's session_close: the backing file is to end when the client has let go of its handles. False: it is not called there. */
+/* From a member's session_close: the backing file is to end when the client has let go of its handles. False: it is not called there, or memory is out. */
 bool session_mount_keep_backing(int id);
 /* Thread of changes, closed: ends them, if that is so. */
 void session_mount_end_backing(struct session_mount *sm);

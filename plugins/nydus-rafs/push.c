@@ -6,8 +6,8 @@
 #include "push.h"
 
 #include "lib/cleanup.h"
-#include "lib/cpu_list.h"
 #include "lib/clock.h"
+#include "lib/cpu_list.h"
 #include "lib/thread.h"
 #include "operations.h"
 #include "tape.h"
@@ -172,12 +172,19 @@ static void begin_one(struct push *p, struct file *f)
 	pthread_mutex_lock(&p->lock);
 }
 
+/* Lock held, given up meanwhile. False: enough rested. */
+static bool is_needed(struct push *p)
+{
+	struct timespec until = clock_after_ms(REST_MS);
+
+	return pthread_cond_timedwait(&p->work, &p->lock, &until) == 0 || p->queued;
+}
+
 /* Lock held, given up meanwhile. One step; false: nothing to do for long, or the end, and nothing is under way. */
 static bool step(struct push *p)
 {
 	struct file *there = file_in(p, FILE_THERE), *unused = file_in(p, FILE_FREE);
 	bool coming = file_in(p, FILE_COMING), ending = p->stop || p->broken;
-	struct timespec until = clock_after_ms(REST_MS);
 
 	if (there && !ending)
 		store_one(p, there);
@@ -186,7 +193,7 @@ static bool step(struct push *p)
 	else if (coming)
 		pthread_cond_wait(&p->work, &p->lock);
 	else
-		return !ending && (pthread_cond_timedwait(&p->work, &p->lock, &until) == 0 || p->queued);
+		return !ending && is_needed(p);
 	return true;
 }
 
@@ -240,8 +247,10 @@ struct push *push_new(struct graft_inst *inst, const struct graft_session *sessi
 {
 	struct push *p;
 
+	if (session->transport != GRAFT_DEV_FUSE || !inst->host->store || !inst->config.readahead)
+		return NULL;
 	/* On one processor it would only take the client's time. */
-	if (cpu_count() < 2 || session->transport != GRAFT_DEV_FUSE || !inst->host->store || !inst->config.readahead)
+	if (cpu_count() < 2)
 		return NULL;
 	p = calloc(1, sizeof(*p));
 	if (!p)
