@@ -5,35 +5,25 @@
  */
 #include "tests/unit/idmap_cases.h"
 #include "tests/unit/idmap_samples.h"
-#include "tests/vring/fixture.h"
+#include "tests/vring/script.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define ANSWER_MAX 64
 #define RULES_MAX 6
 #define END NULL
 #define INIT (FIXTURE_INIT | FUSE_CREATE_SUPP_GROUP)
 
-/*
- * What is asked: an action, a name, numbers. The answer: UID:GID, 0 or -errno. peer: NULL where virtiofsd says the
- * same; else why not stands beside it.
- */
-struct step {
-	const char *ask, *answer, *peer;
-};
-
+/* What is asked: an action, a name, numbers. The answer: UID:GID, 0 or -errno. */
 struct script {
 	const char *uid[RULES_MAX], *gid[RULES_MAX];
-	struct step steps[40];
+	struct script_step steps[40];
 };
 
 static const struct script scripts[] = {
@@ -147,27 +137,11 @@ static const struct script scripts[] = {
 
 static struct fixture fixture;
 
-static const char *number(char *to, int64_t n)
-{
-	static const struct {
-		int error;
-		const char *name;
-	} errors[] = { { EPERM, "EPERM" },   { EIO, "EIO" },       { EACCES, "EACCES" },
-		       { ENOENT, "ENOENT" }, { ENOSYS, "ENOSYS" }, { 0, NULL } };
-
-	snprintf(to, ANSWER_MAX, "%lld", (long long)n);
-	for (unsigned i = 0; errors[i].error; i++) {
-		if (n == -errors[i].error)
-			snprintf(to, ANSWER_MAX, "-%s", errors[i].name);
-	}
-	return to;
-}
-
 static const char *owner(char *to, int res, uint32_t uid, uint32_t gid)
 {
 	if (res < 0)
-		return number(to, res);
-	snprintf(to, ANSWER_MAX, "%u:%u", uid, gid);
+		return script_number(to, res);
+	snprintf(to, SCRIPT_ANSWER_MAX, "%u:%u", uid, gid);
 	return to;
 }
 
@@ -235,8 +209,8 @@ static const char *on_host(struct fixture *f, const char *verb, const char *name
 	else if (strcmp(verb, "hostchown") != 0)
 		return NULL;
 	if (res || lchown(path, (uid_t)n[0], (gid_t)n[1]) < 0)
-		return number(to, -errno);
-	return number(to, 0);
+		return script_number(to, -errno);
+	return script_number(to, 0);
 }
 
 /* Makes something. NULL: no such action. */
@@ -284,7 +258,7 @@ static const char *run(struct fixture *f, const char *ask, char *to)
 	if (strcmp(verb, "as") == 0) {
 		c->uid = (uint32_t)atol(name);
 		c->gid = (uint32_t)n[0];
-		return number(to, 0);
+		return script_number(to, 0);
 	}
 	if (on_host(f, verb, name, n, to) || make(c, verb, name, to))
 		return to;
@@ -300,7 +274,7 @@ static const char *run(struct fixture *f, const char *ask, char *to)
 	if (strcmp(verb, "chown") == 0)
 		return chown_to(c, e.nodeid, n, to);
 	if (strcmp(verb, "access") == 0)
-		return number(to, fuse_access(c, e.nodeid, (uint32_t)n[0]));
+		return script_number(to, fuse_access(c, e.nodeid, (uint32_t)n[0]));
 	if (strcmp(verb, "statx") == 0) {
 		struct fuse_statx_out statx;
 		res = fuse_statx(c, e.nodeid, 0x7ff, &statx);
@@ -330,15 +304,11 @@ static void begin(const char *program, const struct script *script, const char *
 		}
 	}
 	options[n] = NULL;
-	memset(f, 0, sizeof(*f));
-	f->config =
-		(struct daemon_config){ .queues = 1, .program = program, .mount_keys = keys, .peer_options = options };
-	assert_int_equal(daemon_init(&f->daemon, &f->config), 0);
+	script_begin(f,
+		     &(struct daemon_config){
+			     .queues = 1, .program = program, .mount_keys = keys, .peer_options = options },
+		     keys);
 	assert_int_equal(chmod(f->daemon.share, 0777), 0);
-	if (daemon_start(&f->daemon) < 0) {
-		daemon_show_log(&f->daemon);
-		fail_msg("%s does not start with %s", program ? program : "graftfsd", keys);
-	}
 	fixture_connect(f, FIXTURE_FEATURES);
 	assert_int_equal(fuse_client_init(&f->client, f->fe, 1, 1, 0), 0);
 	f->mounted = true;
@@ -346,26 +316,12 @@ static void begin(const char *program, const struct script *script, const char *
 	assert_int_equal(f->client.flags & flags & FUSE_CREATE_SUPP_GROUP, flags & FUSE_CREATE_SUPP_GROUP);
 }
 
-static void end(void)
+static void run_scripts(const char *program)
 {
-	fixture_disconnect(&fixture);
-	assert_false(daemon_reported(&fixture.daemon));
-	daemon_fini(&fixture.daemon);
-}
-
-static void run_scripts(const char *program, bool peer)
-{
-	char got[ANSWER_MAX];
-
 	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
 		begin(program, &scripts[i], "", INIT);
-		for (const struct step *s = scripts[i].steps; s->ask; s++) {
-			const char *want = peer && s->peer ? s->peer : s->answer;
-			if (strcmp(run(&fixture, s->ask, got), want) != 0)
-				fail_msg("%s: %s: \"%s\" gives \"%s\", not \"%s\"", peer ? "virtiofsd" : "graftfsd",
-					 scripts[i].uid[0], s->ask, got, want);
-		}
-		end();
+		script_steps(&fixture, scripts[i].steps, run, scripts[i].uid[0]);
+		script_end(&fixture);
 	}
 }
 
@@ -379,7 +335,7 @@ static void test_ours(void **state)
 {
 	(void)state;
 	need_root();
-	run_scripts(NULL, false);
+	run_scripts(NULL);
 }
 
 static void test_peer(void **state)
@@ -390,7 +346,7 @@ static void test_peer(void **state)
 	if (!program)
 		return;
 	need_root();
-	run_scripts(program, true);
+	run_scripts(program);
 }
 
 /* FIX: ids in access lists are translated; there the two exclude each other. */
@@ -411,7 +367,7 @@ static void test_acl(void **state)
 	assert_int_equal(fuse_mkdir(&fixture.client, FUSE_ROOT_ID, "d", 0770, &e), 0);
 	int res = fuse_setxattr(&fixture.client, e.nodeid, DEFAULT_ACL, guest, len, 0);
 	if (res == -EOPNOTSUPP) {
-		end();
+		script_end(&fixture);
 		skip();
 	}
 	assert_int_equal(res, 0);
@@ -427,7 +383,7 @@ static void test_acl(void **state)
 	make_acl(guest, 666, 1);
 	assert_int_equal(fuse_setxattr(&fixture.client, e.nodeid, DEFAULT_ACL, guest, len, 0), -EPERM);
 	assert_int_equal(fuse_setxattr(&fixture.client, e.nodeid, DEFAULT_ACL, guest, len - 1, 0), -EINVAL);
-	end();
+	script_end(&fixture);
 }
 
 /* Whether virtiofsd takes the rules. It waits for a front end then, and is ended. */
@@ -435,35 +391,14 @@ static bool peer_takes(const char *program, const struct idmap_case *c)
 {
 	const char *argv[32] = { program,         "--shared-dir",       "/", "--sandbox", "none", "--seccomp", "none",
 				 "--socket-path", fixture.daemon.socket };
-	char out[8192] = "";
+	char out[SCRIPT_OUTPUT_MAX];
 	unsigned n = 9;
-	size_t len = 0;
-	ssize_t got;
-	int p[2], status;
 
 	for (unsigned i = 0; i < 4 && c->rules[i]; i++) {
 		argv[n++] = "--translate-uid";
 		argv[n++] = c->rules[i];
 	}
-	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		dup2(p[1], STDOUT_FILENO);
-		dup2(p[1], STDERR_FILENO);
-		execv(program, (char *const *)argv);
-		_exit(127);
-	}
-	close(p[1]);
-	bool takes = false;
-	while (!takes && len < sizeof(out) - 1 && (got = read(p[0], out + len, sizeof(out) - 1 - len)) > 0) {
-		len += (size_t)got;
-		out[len] = '\0';
-		takes = strstr(out, "Waiting for vhost-user socket connection") != NULL;
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	close(p[0]);
+	bool takes = script_output(argv, "Waiting for vhost-user socket connection", out);
 	unlink(fixture.daemon.socket);
 	return takes;
 }

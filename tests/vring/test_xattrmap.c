@@ -4,7 +4,7 @@
  * as it gave them; where it is installed (GRAFT_PEER, or the cache folder of scripts/lib.sh) it is asked again.
  */
 #include "tests/unit/xattrmap_cases.h"
-#include "tests/vring/fixture.h"
+#include "tests/vring/script.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,24 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define ANSWER_MAX 512
 #define END NULL
 
 /*
  * What is asked: an action, "f" or "d" (a file, a directory), and a name. The answer: 0 or -errno, a length, or names
- * in order with a blank behind each. peer: NULL where virtiofsd says the same; else why not stands beside it.
+ * in order with a blank behind each.
  */
-struct step {
-	const char *ask, *answer, *peer;
-};
-
 struct script {
 	const char *rules;
-	struct step steps[28];
+	struct script_step steps[28];
 };
 
 static const struct script scripts[] = {
@@ -147,22 +141,6 @@ static const struct script open_ended = { ":ok:client:user.::",
 
 static struct fixture fixture;
 
-static const char *number(char *to, int64_t n)
-{
-	static const struct {
-		int error;
-		const char *name;
-	} errors[] = { { EPERM, "EPERM" },   { ENODATA, "ENODATA" }, { EOPNOTSUPP, "EOPNOTSUPP" },
-		       { ERANGE, "ERANGE" }, { EEXIST, "EEXIST" },   { 0, NULL } };
-
-	snprintf(to, ANSWER_MAX, "%lld", (long long)n);
-	for (unsigned i = 0; errors[i].error; i++) {
-		if (n == -errors[i].error)
-			snprintf(to, ANSWER_MAX, "-%s", errors[i].name);
-	}
-	return to;
-}
-
 static int compare(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -175,7 +153,7 @@ static const char *names(char *to, const char *list, int64_t len)
 	size_t n = 0, at = 0;
 
 	if (len < 0)
-		return number(to, len);
+		return script_number(to, len);
 	for (int64_t i = 0; i < len && n < 64; i += (int64_t)strlen(list + i) + 1)
 		name[n++] = list + i;
 	qsort(name, n, sizeof(name[0]), compare);
@@ -183,7 +161,7 @@ static const char *names(char *to, const char *list, int64_t len)
 	for (size_t i = 0; i < n; i++) {
 		/* a host's own security label is none of ours */
 		if (strcmp(name[i], "security.selinux") != 0)
-			at += (size_t)snprintf(to + at, ANSWER_MAX - at, "%s ", name[i]);
+			at += (size_t)snprintf(to + at, SCRIPT_ANSWER_MAX - at, "%s ", name[i]);
 	}
 	return to;
 }
@@ -219,62 +197,49 @@ static const char *run(struct fixture *f, const char *ask, char *to)
 	if (strcmp(verb, "host") == 0)
 		return names(to, list, llistxattr(path, list, sizeof(list)));
 	if (strcmp(verb, "hostset") == 0)
-		return number(to, lsetxattr(path, name, "value", 5, 0) < 0 ? -errno : 0);
+		return script_number(to, lsetxattr(path, name, "value", 5, 0) < 0 ? -errno : 0);
 	assert_int_equal(fuse_lookup(c, FUSE_ROOT_ID, object, &e), 0);
 	if (strcmp(verb, "set") == 0)
-		return number(to, fuse_setxattr(c, e.nodeid, name, "value", 5, 0));
+		return script_number(to, fuse_setxattr(c, e.nodeid, name, "value", 5, 0));
 	if (strcmp(verb, "create") == 0)
-		return number(to, fuse_setxattr(c, e.nodeid, name, "value", 5, XATTR_CREATE));
+		return script_number(to, fuse_setxattr(c, e.nodeid, name, "value", 5, XATTR_CREATE));
 	if (strcmp(verb, "replace") == 0)
-		return number(to, fuse_setxattr(c, e.nodeid, name, "value", 5, XATTR_REPLACE));
+		return script_number(to, fuse_setxattr(c, e.nodeid, name, "value", 5, XATTR_REPLACE));
 	if (strcmp(verb, "get") == 0)
-		return number(to, fuse_getxattr(c, e.nodeid, name, list, sizeof(list)));
+		return script_number(to, fuse_getxattr(c, e.nodeid, name, list, sizeof(list)));
 	if (strcmp(verb, "length") == 0)
-		return number(to, fuse_getxattr(c, e.nodeid, name, NULL, 0));
+		return script_number(to, fuse_getxattr(c, e.nodeid, name, NULL, 0));
 	if (strcmp(verb, "remove") == 0)
-		return number(to, fuse_removexattr(c, e.nodeid, name));
+		return script_number(to, fuse_removexattr(c, e.nodeid, name));
 	if (strcmp(verb, "list") == 0)
 		return names(to, list, fuse_listxattr(c, e.nodeid, list, sizeof(list)));
 	if (strcmp(verb, "listlength") == 0)
-		return number(to, fuse_listxattr(c, e.nodeid, NULL, 0));
+		return script_number(to, fuse_listxattr(c, e.nodeid, NULL, 0));
 	if (strncmp(verb, "listroom", 8) == 0)
 		return names(to, list, fuse_listxattr(c, e.nodeid, list, (uint32_t)atoi(verb + 8)));
 	if (strcmp(verb, "write") == 0)
-		return number(to, write_one(c, e.nodeid));
+		return script_number(to, write_one(c, e.nodeid));
 	if (strcmp(verb, "truncate") == 0)
-		return number(to, set_attr(c, e.nodeid, FATTR_SIZE));
+		return script_number(to, set_attr(c, e.nodeid, FATTR_SIZE));
 	if (strcmp(verb, "chown") == 0)
-		return number(to, set_attr(c, e.nodeid, FATTR_UID | FATTR_GID));
+		return script_number(to, set_attr(c, e.nodeid, FATTR_UID | FATTR_GID));
 	if (strcmp(verb, "chmod") == 0)
-		return number(to, set_attr(c, e.nodeid, FATTR_MODE));
+		return script_number(to, set_attr(c, e.nodeid, FATTR_MODE));
 	fail_msg("no such action: %s", ask);
 	return to;
 }
 
-static void run_script(const char *program, const struct script *script, bool peer)
+static void run_script(const char *program, const struct script *script)
 {
 	struct fixture *f = &fixture;
-	char got[ANSWER_MAX];
 
-	memset(f, 0, sizeof(*f));
-	f->config = (struct daemon_config){ .queues = 1, .program = program, .xattrmap = script->rules };
-	assert_int_equal(daemon_init(&f->daemon, &f->config), 0);
-	if (daemon_start(&f->daemon) < 0) {
-		daemon_show_log(&f->daemon);
-		fail_msg("%s does not start with %s", program ? program : "graftfsd", script->rules);
-	}
+	script_begin(f, &(struct daemon_config){ .queues = 1, .program = program, .xattrmap = script->rules },
+		     script->rules);
 	fixture_mount(f, FIXTURE_FEATURES);
 	fixture_write_file(f, "f", "content", 7);
 	assert_int_equal(mkdir(fixture_path(f, "d"), 0755), 0);
-	for (const struct step *s = script->steps; s->ask; s++) {
-		const char *want = peer && s->peer ? s->peer : s->answer;
-		if (strcmp(run(f, s->ask, got), want) != 0)
-			fail_msg("%s: %s: \"%s\" gives \"%s\", not \"%s\"", peer ? "virtiofsd" : "graftfsd",
-				 script->rules, s->ask, got, want);
-	}
-	fixture_disconnect(f);
-	assert_false(daemon_reported(&f->daemon));
-	daemon_fini(&f->daemon);
+	script_steps(f, script->steps, run, script->rules);
+	script_end(f);
 }
 
 static void need_attributes(void)
@@ -298,8 +263,8 @@ static void test_ours(void **state)
 	(void)state;
 	need_attributes();
 	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++)
-		run_script(NULL, &scripts[i], false);
-	run_script(NULL, &open_ended, false);
+		run_script(NULL, &scripts[i]);
+	run_script(NULL, &open_ended);
 }
 
 static void test_peer(void **state)
@@ -311,33 +276,17 @@ static void test_peer(void **state)
 		return;
 	need_attributes();
 	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++)
-		run_script(program, &scripts[i], true);
+		run_script(program, &scripts[i]);
 }
 
 /* Which cause virtiofsd names for a text, "" for none. It ends by itself at once, for it is given no socket. */
 static void ask_peer(const char *program, const char *text, char *cause, size_t size)
 {
-	char out[4096] = "";
-	size_t len = 0;
-	ssize_t n;
-	int p[2], status;
+	const char *const argv[] = { program,	      "--xattrmap",	     text, "--shared-dir", "/nonexistent",
+				     "--socket-path", "/nonexistent/socket", NULL };
+	char out[SCRIPT_OUTPUT_MAX];
 
-	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		dup2(p[1], STDOUT_FILENO);
-		dup2(p[1], STDERR_FILENO);
-		execl(program, program, "--xattrmap", text, "--shared-dir", "/nonexistent", "--socket-path",
-		      "/nonexistent/socket", (char *)NULL);
-		_exit(127);
-	}
-	close(p[1]);
-	while ((n = read(p[0], out + len, sizeof(out) - 1 - len)) > 0)
-		len += (size_t)n;
-	out[len] = '\0';
-	close(p[0]);
-	waitpid(pid, &status, 0);
+	script_output(argv, NULL, out);
 	const char *at = strstr(out, "cause: ");
 	snprintf(cause, size, "%.*s", at ? (int)strcspn(at + 7, " ,({") : 0, at ? at + 7 : "");
 }
