@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Capabilities of the daemon: which it keeps, and dropping the others for good. */
+#ifndef GRAFT_SERVER_SANDBOX_CAPS_H
+#define GRAFT_SERVER_SANDBOX_CAPS_H
+
+#include "lib/error.h"
+#include "server/config.h"
+
+#include <stdint.h>
+
+/* `modcaps`: sets of capabilities, bit N for capability number N. */
+struct caps_change {
+	uint64_t add, drop;
+};
+
+/*
+ * Reads `+cap:-cap:...`, names without CAP_, in either case; the last word on a capability counts. NULL: no change. 0 or
+ * -EINVAL with err: "empty modcap found: ...", "invalid modcap action: ...", "invalid capability 'X': ...". Any thread.
+ */
+int caps_parse(const char *modcaps, struct caps_change *change, struct graft_error *err);
+/* What the daemon keeps under c, whose modcaps have been checked. -EINVAL with err where modcaps takes what c needs. */
+int caps_kept(const struct config *c, uint64_t *kept, struct graft_error *err);
+/*
+ * Keeps of caps_kept what the process has, permitted and effective; the inheritable, ambient and bounding sets are empty from
+ * then on (the bounding set only where CAP_SETPCAP is there to empty it), and no program it ran could gain anything
+ * (NoNewPrivs). In every sandbox mode, after the sandbox, before seccomp_apply. Main thread, the only one.
+ */
+int caps_apply(const struct config *c, struct graft_error *err);
+
+#endif
