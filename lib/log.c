@@ -20,6 +20,8 @@
 static _Atomic int level_now = GRAFT_LOG_INFO;
 /* Relaxed: who still sees the old number writes a line to stderr. Once it is a file's it stays, see switch_to. */
 static _Atomic int log_fd = STDERR_FILENO;
+static enum log_form form = LOG_FORM_PLAIN;
+static const char *program = "graftfsd";
 static char log_path[PATH_MAX]; /* main thread; empty: no file */
 static void (*sink_fn)(void *user, int level, const char *line);
 static void *sink_user;
@@ -34,20 +36,26 @@ int log_level(void)
 	return atomic_load_explicit(&level_now, memory_order_relaxed);
 }
 
+void log_set_form(enum log_form new_form, const char *name)
+{
+	form = new_form;
+	program = name;
+}
+
 void log_set_sink(void (*sink)(void *user, int level, const char *line), void *user)
 {
 	sink_fn = sink;
 	sink_user = user;
 }
 
-/* What stands before the text. INFO has no word: "graftfsd: ready" is the line that scripts wait for. */
+/* For each form and level. Plain, INFO has no word: "graftfsd: ready" is the line that scripts wait for. */
 static const char *level_word(int level)
 {
-	static const char *const words[] = {
-		[GRAFT_LOG_ERROR] = "error: ", [GRAFT_LOG_WARN] = "warn: ", [GRAFT_LOG_INFO] = "",
-		[GRAFT_LOG_DEBUG] = "debug: ", [GRAFT_LOG_TRACE] = "trace: ",
+	static const char *const words[][GRAFT_LOG_TRACE + 1] = {
+		[LOG_FORM_PLAIN] = { "error: ", "warn: ", "", "debug: ", "trace: " },
+		[LOG_FORM_STAMPED] = { "ERROR", "WARN", "INFO", "DEBUG", "TRACE" },
 	};
-	return level >= GRAFT_LOG_ERROR && level <= GRAFT_LOG_TRACE ? words[level] : "";
+	return words[form][level >= GRAFT_LOG_ERROR && level <= GRAFT_LOG_TRACE ? level : GRAFT_LOG_INFO];
 }
 
 /* A guest's file name may be in the text: it must not forge lines or reach the terminal. */
@@ -109,49 +117,103 @@ int log_reopen(void)
 	return res;
 }
 
-/* The time and a blank; bytes. */
-static size_t stamp(char *line, size_t room)
+/* The time without its end, "2026-01-01T00:00:00"; returns the milliseconds behind it. */
+static long stamp(char *line, size_t room)
 {
 	struct timespec ts;
 	struct tm tm;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
-	size_t len = strftime(line, room, "%Y-%m-%dT%H:%M:%S", &tm);
-	int part = snprintf(line + len, room - len, ".%03ldZ ", ts.tv_nsec / 1000000);
-	return len + (part > 0 ? (size_t)part : 0);
+	strftime(line, room, "%Y-%m-%dT%H:%M:%S", &tm);
+	return ts.tv_nsec / 1000000;
 }
 
-static void emit(int level, int fd, char *line, size_t len)
+static void plain_head(char *line, size_t room, int level, const char *object, bool with_time)
+{
+	char time[32], before[64] = "";
+	if (with_time) {
+		long ms = stamp(time, sizeof(time));
+		snprintf(before, sizeof(before), "%s.%03ldZ ", time, ms);
+	}
+	snprintf(line, room, "%s%s: %s%s%s", before, program, level_word(level), object ? object : "",
+		 object ? ": " : "");
+}
+
+static void stamped_head(char *line, size_t room, int level, const char *object)
+{
+	char time[32];
+	stamp(time, sizeof(time));
+	snprintf(line, room, "[%sZ %-5s %s%s%s] ", time, level_word(level), program, object ? "::" : "",
+		 object ? object : "");
+}
+
+static void emit(int level, int fd, char *line)
 {
 	if (sink_fn) {
 		sink_fn(sink_user, level, line);
 		return;
 	}
+	size_t len = strlen(line);
 	line[len] = '\n';
 	/* Nobody is left to tell that the log cannot be written. */
 	ssize_t written = write(fd, line, len + 1);
 	(void)written;
 }
 
+/* Puts the text behind the head that stands in line; keeps errno. */
+static void add_text(char line[LINE_MAX_BYTES], const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static void add_text(char line[LINE_MAX_BYTES], const char *fmt, va_list ap)
+{
+	const size_t room = LINE_MAX_BYTES - 1; /* for the newline */
+	size_t len = strnlen(line, room);
+	if (vsnprintf(line + len, room - len, fmt, ap) < 0)
+		line[len] = '\0';
+	blank_controls(line);
+}
+
+/* A plugin's level may be any number. */
+static bool wanted(int level)
+{
+	int now = log_level();
+	return now > LOG_OFF && level <= now;
+}
+
 void log_vmsg(int level, const char *object, const char *fmt, va_list ap)
 {
-	if (level > log_level())
+	if (!wanted(level))
 		return;
 	int saved = errno;
 	char line[LINE_MAX_BYTES];
 	const size_t room = sizeof(line) - 1; /* for the newline */
 	int fd = atomic_load_explicit(&log_fd, memory_order_relaxed);
 	/* What reads stderr, such as the journal, has a clock of its own. */
-	size_t len = fd != STDERR_FILENO && !sink_fn ? stamp(line, room) : 0;
-	int head = snprintf(line + len, room - len, "graftfsd: %s%s%s", level_word(level), object ? object : "",
-			    object ? ": " : "");
-	len = head > 0 ? strnlen(line, room) : 0;
+	if (form == LOG_FORM_PLAIN)
+		plain_head(line, room, level, object, fd != STDERR_FILENO && !sink_fn);
+	else
+		stamped_head(line, room, level, object);
 	errno = saved; /* for %m */
-	if (vsnprintf(line + len, room - len, fmt, ap) < 0)
-		line[len] = '\0';
-	blank_controls(line);
-	emit(level, fd, line, strnlen(line, room));
+	add_text(line, fmt, ap);
+	emit(level, fd, line);
 	errno = saved;
+}
+
+void log_fatal(const char *fmt, ...)
+{
+	char line[LINE_MAX_BYTES];
+	va_list ap;
+	if (form == LOG_FORM_PLAIN)
+		snprintf(line, sizeof(line), "%s: ", program);
+	else
+		stamped_head(line, sizeof(line), GRAFT_LOG_ERROR, NULL);
+	va_start(ap, fmt);
+	add_text(line, fmt, ap);
+	va_end(ap);
+	emit(GRAFT_LOG_ERROR, STDERR_FILENO, line);
+	if (atomic_load_explicit(&log_fd, memory_order_relaxed) == STDERR_FILENO)
+		return;
+	va_start(ap, fmt);
+	log_vmsg(GRAFT_LOG_ERROR, NULL, fmt, ap);
+	va_end(ap);
 }
 
 void log_msg(int level, const char *object, const char *fmt, ...)
@@ -186,7 +248,7 @@ static uint32_t turn_window(struct log_limit *limit)
 
 void log_vlimited(struct log_limit *limit, int level, const char *object, const char *fmt, va_list ap)
 {
-	if (level > log_level())
+	if (!wanted(level))
 		return;
 	int saved = errno;
 	uint32_t lost = turn_window(limit);

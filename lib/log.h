@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log: one line a message to stderr or a file, "graftfsd: [level] [object: ]text". The one mutable global. */
+/* The log: one line a message to stderr or a file. The one mutable global. */
 #ifndef GRAFT_LIB_LOG_H
 #define GRAFT_LIB_LOG_H
 
@@ -9,16 +9,28 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
-/* Levels are enum graft_log_level. Thread-safe; each line is one write(2). All calls keep errno. */
+#define LOG_OFF (-1) /* a level at which nothing is written */
+
+enum log_form {
+	LOG_FORM_PLAIN, /* "PROGRAM: [LEVEL: ][OBJECT: ]TEXT", in a file behind the time to the millisecond */
+	LOG_FORM_STAMPED, /* "[2026-01-01T00:00:00Z LEVEL PROGRAM[::OBJECT]] TEXT", of Rust's env_logger */
+};
+
+/* Levels are enum graft_log_level or LOG_OFF. Thread-safe; each line is one write(2). All calls keep errno. */
 void log_set_level(int level);
 int log_level(void);
+/*
+ * How lines look from now on, and who says them; at first LOG_FORM_PLAIN and "graftfsd". program is kept. Before other
+ * threads start.
+ */
+void log_set_form(enum log_form form, const char *program);
 /* For tests and later sinks: where lines go; NULL: stderr. line has no newline. Set before threads start. */
 void log_set_sink(void (*sink)(void *user, int level, const char *line), void *user);
 
 /*
- * From now on lines go to this file, each behind the time (UTC, ISO 8601, milliseconds). It is made, mode 0640, where
- * it is missing, and appended to; a FIFO that somebody reads and a terminal are fine, other kinds are refused. Lines of
- * other threads meanwhile go to the old or the new place. 0 or -errno with err. Main thread.
+ * From now on lines go to this file, in each form with the time (UTC). It is made, mode 0640, where it is missing, and
+ * appended to; a FIFO that somebody reads and a terminal are fine, other kinds are refused. Lines of other threads
+ * meanwhile go to the old or the new place. 0 or -errno with err. Main thread.
  */
 int log_open(const char *path, struct graft_error *err);
 /*
@@ -31,6 +43,12 @@ int log_reopen(void);
 /* object may be NULL. */
 void log_msg(int level, const char *object, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void log_vmsg(int level, const char *object, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
+
+/*
+ * Why the program ends: to stderr, whatever the level and in LOG_FORM_PLAIN without a word for it; and to the log where
+ * that is elsewhere.
+ */
+void log_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * For what a guest or a front end can provoke: at most 10 lines in 10 seconds for each `struct log_limit`, then one

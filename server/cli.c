@@ -209,7 +209,7 @@ static int take_option(struct cli *cli, int option, char *const *argv)
 int cli_parse(int argc, char **argv, struct cli *cli)
 {
 	int option, status = CLI_GO_ON;
-	*cli = (struct cli){ .mode = CLI_SERVE };
+	*cli = (struct cli){ .mode = CLI_SERVE, .door = &door_graftfsd };
 	opterr = 0;
 	optind = 0; /* glibc: begin anew, whatever was parsed before */
 	while (status == CLI_GO_ON && (option = getopt_long(argc, argv, "+:c:Vh", long_options, NULL)) != -1)

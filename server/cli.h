@@ -4,6 +4,7 @@
 #define GRAFT_SERVER_CLI_H
 
 #include "server/config.h"
+#include "server/door.h"
 
 #include <limits.h>
 
@@ -11,8 +12,9 @@
 #define CLI_EXIT_USAGE 2 /* exit status of a usage or configuration error */
 
 struct cli {
+	const struct door *door; /* never NULL, whatever cli_parse returned */
 	enum { CLI_SERVE, CLI_CHECK, CLI_DUMP, CLI_DUMP_PLUGIN } mode;
-	const char *config_path;   /* points into argv */
+	const char *config_path;   /* points into argv; NULL: no file was read */
 	const char *plugin;        /* CLI_DUMP_PLUGIN: name or path; points into argv */
 	char mountpoint[PATH_MAX]; /* of the [transport fuse], absolute; empty: what the configuration says */
 };

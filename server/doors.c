@@ -16,7 +16,8 @@
 
 #define CACHE_LINE 64 /* bytes: alignment of struct queue_crowd */
 
-struct door {
+/* A transport with what the FUSE server keeps for it. */
+struct way {
 	struct fuse_door fuse;
 	struct transport *transport;
 	bool started;
@@ -28,7 +29,7 @@ struct doors {
 	_Atomic uint32_t left; /* transports that have not ended */
 	bool stopped;
 	uint32_t n;
-	struct door door[];
+	struct way way[];
 };
 
 /* A transport's thread. */
@@ -41,7 +42,7 @@ static void one_ended(struct transport *t, void *user)
 		eventfd_write(d->ended_fd, 1);
 }
 
-static struct transport *make_vhost_user(struct doors *d, const struct transport_config *c, struct door *door,
+static struct transport *make_vhost_user(struct doors *d, const struct transport_config *c, struct way *way,
 					 struct graft_error *err)
 {
 	struct vhost_user_config config = {
@@ -56,10 +57,10 @@ static struct transport *make_vhost_user(struct doors *d, const struct transport
 		.once = c->once,
 	};
 
-	return vhost_user_new(&config, &fuse_client, &door->fuse, err);
+	return vhost_user_new(&config, &fuse_client, &way->fuse, err);
 }
 
-static struct transport *make_dev_fuse(const struct transport_config *c, const char *source, struct door *door,
+static struct transport *make_dev_fuse(const struct transport_config *c, const char *source, struct way *way,
 				       struct graft_error *err)
 {
 	struct fuse_dev_config config = {
@@ -70,30 +71,30 @@ static struct transport *make_dev_fuse(const struct transport_config *c, const c
 		.read_only = c->read_only,
 	};
 
-	return fuse_dev_new(&config, &fuse_client, &door->fuse, err);
+	return fuse_dev_new(&config, &fuse_client, &way->fuse, err);
 }
 
-static int make(struct doors *d, struct door *door, const struct config *config, uint32_t i, struct server *server,
+static int make(struct doors *d, struct way *way, const struct config *config, uint32_t i, struct server *server,
 		struct graft_error *err)
 {
 	const struct transport_config *c = &config->transports[i];
 
-	door->fuse = (struct fuse_door){ .server = server, .name = c->name, .keys = c->flag };
+	way->fuse = (struct fuse_door){ .server = server, .name = c->name, .keys = c->flag };
 	if (c->kind == GRAFT_DEV_FUSE)
-		door->transport = make_dev_fuse(c, config->server.instance, door, err);
+		way->transport = make_dev_fuse(c, config->server.instance, way, err);
 	else
-		door->transport = make_vhost_user(d, c, door, err);
-	if (!door->transport)
+		way->transport = make_vhost_user(d, c, way, err);
+	if (!way->transport)
 		return error_wrap(err, "[transport %s]", c->name);
-	door->transport->ended = one_ended;
-	door->transport->ended_user = d;
+	way->transport->ended = one_ended;
+	way->transport->ended_user = d;
 	d->n++;
 	return 0;
 }
 
 struct doors *doors_new(const struct config *config, struct server *server, struct graft_error *err)
 {
-	size_t bytes = sizeof(struct doors) + config->ntransports * sizeof(struct door);
+	size_t bytes = sizeof(struct doors) + config->ntransports * sizeof(struct way);
 	struct doors *d = aligned_alloc(CACHE_LINE, (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
 
 	if (!d) {
@@ -106,7 +107,7 @@ struct doors *doors_new(const struct config *config, struct server *server, stru
 	d->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int res = d->ended_fd < 0 ? error_set(err, errno, "making an eventfd") : 0;
 	for (uint32_t i = 0; i < config->ntransports && !res; i++)
-		res = make(d, &d->door[i], config, i, server, err);
+		res = make(d, &d->way[i], config, i, server, err);
 	if (!res)
 		return d;
 	doors_free(d);
@@ -116,11 +117,11 @@ struct doors *doors_new(const struct config *config, struct server *server, stru
 int doors_start(struct doors *d, struct graft_error *err)
 {
 	for (uint32_t i = 0; i < d->n; i++) {
-		struct transport *t = d->door[i].transport;
+		struct transport *t = d->way[i].transport;
 
 		if (t->ops->start(t, err))
-			return error_wrap(err, "[transport %s]", d->door[i].fuse.name);
-		d->door[i].started = true;
+			return error_wrap(err, "[transport %s]", d->way[i].fuse.name);
+		d->way[i].started = true;
 	}
 	return 0;
 }
@@ -130,7 +131,7 @@ int doors_each(const struct doors *d, int (*fn)(const char *name, const struct t
 	int res = 0;
 
 	for (uint32_t i = 0; i < d->n && !res; i++)
-		res = fn(d->door[i].fuse.name, d->door[i].transport, arg);
+		res = fn(d->way[i].fuse.name, d->way[i].transport, arg);
 	return res;
 }
 
@@ -139,10 +140,10 @@ int doors_ended_fd(const struct doors *d)
 	return d->ended_fd;
 }
 
-static int end(struct door *door)
+static int end(struct way *way)
 {
-	struct transport *t = door->transport;
-	int res = door->started ? t->ops->join(t) : 0;
+	struct transport *t = way->transport;
+	int res = way->started ? t->ops->join(t) : 0;
 
 	t->ops->free(t);
 	return res;
@@ -151,8 +152,8 @@ static int end(struct door *door)
 void doors_stop(struct doors *d)
 {
 	for (uint32_t i = 0; d && !d->stopped && i < d->n; i++) {
-		if (d->door[i].started)
-			d->door[i].transport->ops->stop(d->door[i].transport);
+		if (d->way[i].started)
+			d->way[i].transport->ops->stop(d->way[i].transport);
 	}
 	if (d)
 		d->stopped = true;
@@ -166,7 +167,7 @@ int doors_free(struct doors *d)
 		return 0;
 	doors_stop(d);
 	for (uint32_t i = 0; i < d->n; i++) {
-		int one = end(&d->door[i]);
+		int one = end(&d->way[i]);
 
 		res = res ? res : one;
 	}

@@ -24,7 +24,8 @@ struct life {
 	pthread_t thread;
 	_Atomic int64_t deadline;     /* ms of CLOCK_MONOTONIC; 0: nobody wants to end */
 	_Atomic(const char *) ending; /* what is being ended */
-	_Atomic bool leave;
+	_Atomic bool leave, signalled;
+	const struct door *door;
 	pthread_mutex_t lock;
 	/* protected by lock */
 	struct server *server;
@@ -86,6 +87,18 @@ static void log_counters(struct life *l)
 		server_log_counters(l->server);
 }
 
+/* Relaxed: who asks for the status has seen that the end came. */
+static void end_by_signal(struct life *l)
+{
+	atomic_store_explicit(&l->signalled, true, memory_order_relaxed);
+	life_end(l);
+}
+
+int life_status(const struct life *l)
+{
+	return l && atomic_load_explicit(&l->signalled, memory_order_relaxed) ? l->door->signal_status : 0;
+}
+
 static void take_signal(struct life *l)
 {
 	struct signalfd_siginfo info;
@@ -97,10 +110,13 @@ static void take_signal(struct life *l)
 		log_counters(l);
 		break;
 	case SIGHUP:
-		eventfd_write(l->reopen, 1);
+		if (l->door->hangup_ends)
+			end_by_signal(l);
+		else
+			eventfd_write(l->reopen, 1);
 		break;
 	default:
-		life_end(l);
+		end_by_signal(l);
 	}
 }
 
@@ -215,7 +231,7 @@ static void drop(struct life *l)
 	free(l);
 }
 
-struct life *life_new(struct graft_error *err)
+struct life *life_new(const struct door *door, struct graft_error *err)
 {
 	struct life *l = calloc(1, sizeof(*l));
 
@@ -223,6 +239,7 @@ struct life *life_new(struct graft_error *err)
 		error_set(err, ENOMEM, "out of memory");
 		return NULL;
 	}
+	l->door = door;
 	l->signals = l->end = l->reopen = l->wake = -1;
 	atomic_init(&l->ending, "the start");
 	l->next_look = now_ms() + WATCH_EVERY_MS;

@@ -4,6 +4,7 @@
 #define GRAFT_SERVER_LIFE_H
 
 #include "lib/error.h"
+#include "server/door.h"
 #include "server/server.h"
 
 #define LIFE_END_MS 4500 /* from the wish to end: then the process ends with status 1, whatever still runs */
@@ -11,11 +12,11 @@
 struct life;
 
 /*
- * Takes SIGTERM, SIGINT (the end), SIGHUP (opens the log again) and SIGUSR1 (logs the counters) from now on, on a
- * thread of its own, so that a start that takes long can be ended as well. Before any other thread starts. NULL with
- * err.
+ * Takes SIGTERM, SIGINT (the end), SIGHUP (as the door says) and SIGUSR1 (logs the counters) from now on, on a thread
+ * of its own, so that a start that takes long can be ended as well. Before any other thread starts. The door is
+ * borrowed. NULL with err.
  */
-struct life *life_new(struct graft_error *err);
+struct life *life_new(const struct door *door, struct graft_error *err);
 /* Signals are not looked at any more. NULL is fine. */
 void life_free(struct life *l);
 /*
@@ -31,6 +32,8 @@ void life_end(struct life *l);
  * thread.
  */
 void life_wait(struct life *l, int ended);
+/* Exit status of an orderly end: 0, or the door's where a signal asked for it. NULL is fine. Any thread. */
+int life_status(const struct life *l);
 /* What is being ended now, a constant text: named if it takes too long. Asks for the end if nobody has. */
 void life_ending(struct life *l, const char *what);
 

@@ -16,6 +16,7 @@
 
 /* In the order in which they come to stand; what is NULL does not. */
 struct parts {
+	const struct cli *cli;
 	const struct config *config;
 	struct plugin_registry *registry;
 	struct life *life;
@@ -90,7 +91,7 @@ static int bring_up(struct parts *p, struct graft_error *err)
 {
 	const char *log_file = p->config->server.log_file;
 
-	p->life = life_new(err);
+	p->life = life_new(p->cli->door, err);
 	if (!p->life)
 		return -err->code;
 	int res = open_control(p, err);
@@ -126,30 +127,36 @@ static int take_down(struct parts *p)
 	return fault;
 }
 
-static void say_ready(void)
+static void say_ready(const char *ready)
 {
 	/* Whatever the log level, and wherever the log goes: scripts wait for this line. */
-	fputs("graftfsd: ready\n", stderr);
+	if (ready)
+		fprintf(stderr, "%s\n", ready);
 	int res = sd_notify_send("READY=1");
 	if (res)
 		log_warn(NULL, "NOTIFY_SOCKET: %s", strerror(-res));
 }
 
-static int run(const struct config *config, struct plugin_registry *registry, struct graft_error *err)
+/* The exit status. */
+static int run(struct parts *p)
 {
-	struct parts p = { .config = config, .registry = registry };
-	int res = bring_up(&p, err);
+	const char *file = p->cli->config_path;
+	struct graft_error err = { 0 };
+	int res = bring_up(p, &err);
 
 	if (!res) {
 		resident_drop_code();
-		say_ready();
-		life_wait(p.life, doors_ended_fd(p.doors));
+		say_ready(p->cli->door->ready);
+		life_wait(p->life, doors_ended_fd(p->doors));
 		sd_notify_send("STOPPING=1");
 	}
-	int fault = take_down(&p);
-	if (res || !fault)
-		return res;
-	return error_set(err, -fault, "a transport ended for a fault: %s", strerror(-fault));
+	int status = life_status(p->life);
+	int fault = take_down(p);
+	if (!res && fault)
+		res = error_set(&err, -fault, "a transport ended for a fault: %s", strerror(-fault));
+	if (res)
+		log_fatal("%s%s%s", file ? file : "", file ? ": " : "", err.text);
+	return res ? 1 : status;
 }
 
 /*
@@ -165,7 +172,6 @@ int main(int argc, char **argv)
 {
 	struct plugin_registry *registry = NULL;
 	struct config *config = NULL;
-	struct graft_error err = { 0 };
 	struct cli cli = { 0 };
 
 	bound_arenas();
@@ -176,10 +182,10 @@ int main(int argc, char **argv)
 		status = cli_config(&cli, &config, &registry);
 	if (status != CLI_GO_ON)
 		return status;
+	log_set_form(cli.door->log_form, cli.door->name);
 	log_set_level((int)config->server.log_level);
-	status = run(config, registry, &err) ? 1 : 0;
-	if (status)
-		fprintf(stderr, "graftfsd: %s: %s\n", cli.config_path, err.text);
+	struct parts p = { .cli = &cli, .config = config, .registry = registry };
+	status = run(&p);
 	config_free(config);
 	plugin_registry_free(registry);
 	return status;

@@ -47,6 +47,7 @@ static int teardown(void **state)
 	(void)state;
 	log_set_sink(NULL, NULL);
 	log_set_level(GRAFT_LOG_INFO);
+	log_set_form(LOG_FORM_PLAIN, "graftfsd");
 	return 0;
 }
 
@@ -86,6 +87,53 @@ static void test_level(void **state)
 	log_warn("x", "seen");
 	log_err("x", "seen");
 	assert_int_equal(c.lines, 2);
+}
+
+/* Whether text has the form, in which d stands for a digit. */
+static bool of_form(const char *text, const char *want)
+{
+	size_t i = 0;
+	for (; want[i]; i++)
+		if (want[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != want[i])
+			return false;
+	return text[i] == '\0';
+}
+
+static void test_stamped_form(void **state)
+{
+	(void)state;
+	struct capture c = { 0 };
+	char text[5000];
+	log_set_sink(keep, &c);
+	log_set_form(LOG_FORM_STAMPED, "virtiofs");
+	log_set_level(GRAFT_LOG_TRACE);
+	log_info(NULL, "up");
+	assert_true(of_form(c.last, "[dddd-dd-ddTdd:dd:ddZ INFO  virtiofs] up"));
+	log_warn("web", "text");
+	assert_true(of_form(c.last, "[dddd-dd-ddTdd:dd:ddZ WARN  virtiofs::web] text"));
+	log_err("w\nb", "\n");
+	assert_true(of_form(c.last, "[dddd-dd-ddTdd:dd:ddZ ERROR virtiofs::w?b] ?"));
+	log_dbg(NULL, "5");
+	assert_true(of_form(c.last, "[dddd-dd-ddTdd:dd:ddZ DEBUG virtiofs] 5"));
+	log_msg(GRAFT_LOG_TRACE, NULL, "5");
+	assert_true(of_form(c.last, "[dddd-dd-ddTdd:dd:ddZ TRACE virtiofs] 5"));
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	log_info(text, "%s", text);
+	assert_int_equal(strlen(c.last), 2046);
+}
+
+static void test_off(void **state)
+{
+	(void)state;
+	struct capture c = { 0 };
+	struct log_limit limit = { 0 };
+	log_set_sink(keep, &c);
+	log_set_level(LOG_OFF);
+	log_err("x", "unseen");
+	log_msg(-5, "x", "unseen");
+	log_limited(&limit, GRAFT_LOG_ERROR, "x", "unseen");
+	assert_int_equal(c.lines, 0);
 }
 
 static void test_text(void **state)
@@ -147,6 +195,24 @@ static void test_stderr(void **state)
 	size_t n = through_pipe(say_long, out, sizeof(out));
 	assert_int_equal(n, 2047);
 	assert_int_equal(out[n - 1], '\n');
+}
+
+static void say_fatal(void)
+{
+	log_fatal("cannot serve: %s", "a\nb");
+}
+
+/* The end has a reason whatever the level. */
+static void test_fatal(void **state)
+{
+	(void)state;
+	char out[4096];
+	log_set_level(LOG_OFF);
+	through_pipe(say_fatal, out, sizeof(out));
+	assert_string_equal(out, "graftfsd: cannot serve: a?b\n");
+	log_set_form(LOG_FORM_STAMPED, "virtiofs");
+	through_pipe(say_fatal, out, sizeof(out));
+	assert_true(of_form(out, "[dddd-dd-ddTdd:dd:ddZ ERROR virtiofs] cannot serve: a?b\n"));
 }
 
 static void test_limit(void **state)
@@ -297,6 +363,10 @@ static void test_file(void **state)
 	assert_int_equal(errno, EXDEV);
 	content("a", out, sizeof(out));
 	assert_non_null(strstr(out, "graftfsd: Invalid cross-device link\n"));
+	through_pipe(say_fatal, out, sizeof(out));
+	assert_string_equal(out, "graftfsd: cannot serve: a?b\n");
+	content("a", out, sizeof(out));
+	assert_non_null(strstr(out, "graftfsd: error: cannot serve: a?b\n"));
 
 	/* A long line is cut at the same length, and ends in a line end. */
 	assert_int_equal(truncate(in_folder("a"), 0), 0);
@@ -449,9 +519,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_form, teardown),
+		cmocka_unit_test_teardown(test_stamped_form, teardown),
 		cmocka_unit_test_teardown(test_level, teardown),
+		cmocka_unit_test_teardown(test_off, teardown),
 		cmocka_unit_test_teardown(test_text, teardown),
 		cmocka_unit_test_teardown(test_stderr, teardown),
+		cmocka_unit_test_teardown(test_fatal, teardown),
 		cmocka_unit_test_teardown(test_limit, teardown),
 		cmocka_unit_test_teardown(test_limit_threads, teardown),
 		cmocka_unit_test(test_refused_files),
