@@ -34,7 +34,7 @@ struct server_config {
 	const char *state_dir;     /* absolute; the instance's own folder is made inside. NULL: nothing is kept */
 	const char *api_socket;    /* absolute path of at most 107 bytes; NULL: no API */
 	const char *log_file;      /* absolute; NULL: stderr. Opened again at SIGHUP */
-	uint64_t rlimit_nofile;    /* 0: raise the soft limit to the hard one */
+	uint64_t rlimit_nofile;    /* 0: as server/limits.h says */
 	struct options *options;
 	char *where; /* of the file if it has no [server] */
 };

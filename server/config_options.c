@@ -49,7 +49,7 @@ const struct graft_opt config_server_options[] = {
 	{ .key = "plugins", .type = GRAFT_OPT_LIST, SERVER(plugins), .optional = 1,
 	  .help = "plugins to load beside those of the mounts, several to a line" },
 	{ .key = "rlimit-nofile", .dflt = "0", .type = GRAFT_OPT_U64, SERVER(rlimit_nofile), .max = 1073741816,
-	  .help = "limit of open files to set, 0 for the highest allowed" },
+	  .help = "limit of open files to set; 0: a million, or as many as allowed" },
 	{ .key = NULL },
 };
 

@@ -45,12 +45,12 @@ static int open_control(struct parts *p, struct graft_error *err)
 /* The server with the mounts of the file; no plugin is loaded any more. */
 static int make_server(struct parts *p, struct graft_error *err)
 {
-	uint64_t nofile;
-	int res = limits_nofile(p->config->server.rlimit_nofile, &nofile, err);
+	uint32_t fds;
+	int res = limits_files(p->config, &fds, err);
 
 	if (res)
 		return res;
-	p->server = server_new((uint32_t)p->config->server.workers, nofile, err);
+	p->server = server_new((uint32_t)p->config->server.workers, fds, err);
 	if (!p->server)
 		return -err->code;
 	p->server->registry = p->registry;

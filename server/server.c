@@ -12,17 +12,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Descriptors kept for what is not a plugin's: the server's own, and one in use by each thread. */
-#define FD_RESERVE 128
-
-static uint32_t fd_budget(uint64_t nofile, uint32_t threads)
-{
-	uint64_t reserve = FD_RESERVE + (uint64_t)threads;
-	uint64_t budget = nofile > reserve ? nofile - reserve : 0;
-
-	return budget > UINT32_MAX ? UINT32_MAX : (uint32_t)budget;
-}
-
 /* What server_new made so far. */
 static void drop(struct server *s)
 {
@@ -37,7 +26,7 @@ static void drop(struct server *s)
 	free(s);
 }
 
-struct server *server_new(uint32_t threads, uint64_t nofile, struct graft_error *err)
+struct server *server_new(uint32_t threads, uint32_t fds, struct graft_error *err)
 {
 	struct server *s = calloc(1, sizeof(*s));
 
@@ -60,7 +49,7 @@ struct server *server_new(uint32_t threads, uint64_t nofile, struct graft_error 
 		return NULL;
 	}
 	strand_init(&s->serial_plugins, s->workers);
-	s->fd_budget = fd_budget(nofile, workers_threads(s->workers));
+	s->fd_budget = fds;
 	s->membarrier = barrier_register();
 	return s;
 }

@@ -34,8 +34,8 @@ struct server {
 	bool membarrier;            /* light barriers need no instruction, see barrier.h */
 };
 
-/* threads: of the workers, 0: auto. nofile: descriptors the process may have. NULL when out of memory, with err. */
-struct server *server_new(uint32_t threads, uint64_t nofile, struct graft_error *err);
+/* threads: of the workers, 0: auto. fds: descriptors that plugins may share. NULL when out of memory, with err. */
+struct server *server_new(uint32_t threads, uint32_t fds, struct graft_error *err);
 /* Before server_start: creates a mount of the configuration and adds it. config is borrowed. 0 or -errno with err. */
 int server_mount(struct server *s, const struct mount_config *config, struct graft_error *err);
 /* The threads, then the mounts. 0 or -errno with err. */

@@ -54,7 +54,7 @@ static struct work *list_pop(struct work_list *l)
 	return w;
 }
 
-static uint32_t auto_threads(void)
+uint32_t workers_auto(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	long n = cpus * 2;
@@ -66,7 +66,7 @@ static uint32_t auto_threads(void)
 
 struct workers *workers_new(uint32_t threads, uint32_t bound)
 {
-	uint32_t n = threads ? threads : auto_threads();
+	uint32_t n = threads ? threads : workers_auto();
 	struct workers *w = calloc(1, sizeof(*w) + n * sizeof(w->threads[0]));
 
 	if (!w)

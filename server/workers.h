@@ -25,6 +25,8 @@ struct workers;
 /* threads 0: twice the processors, 4 to 64. bound: work that workers_try takes before it says full. NULL: no memory. */
 struct workers *workers_new(uint32_t threads, uint32_t bound);
 uint32_t workers_threads(const struct workers *w);
+/* What 0 threads would be. */
+uint32_t workers_auto(void);
 /* Between workers_start and the end of workers_stop. */
 bool workers_running(const struct workers *w);
 /* 0 or -errno with err; then no thread runs. */

@@ -4,7 +4,6 @@
 #include "server/fuse/conn.h"
 #include "server/host.h"
 #include "server/io.h"
-#include "server/limits.h"
 #include "server/sd_notify.h"
 #include "server/server.h"
 
@@ -252,7 +251,7 @@ static void test_services(void **state)
 	(void)state;
 	assert_int_equal(server_mount(server, &config, &err), 0);
 	/* 1024 descriptors, less 128 and one for each of 2 threads, for two instances. */
-	assert_int_equal(host_services.fd_limit(slot_one), (1024 - 128 - 2) / 2);
+	assert_int_equal(host_services.fd_limit(slot_one), 1024 / 2);
 	assert_int_equal(host_services.open(slot_one, "/", O_RDONLY, &err), -EPERM);
 	assert_int_equal(host_services.invalidate(slot_one, 1, NULL), -ENOTSUP);
 	host_services.log(slot_one, GRAFT_LOG_INFO, "number %d", 5);
@@ -391,27 +390,6 @@ static void test_notify(void **state)
 	assert_int_equal(sd_notify_send("READY=1"), 0);
 }
 
-static void test_limits(void **state)
-{
-	struct rlimit old, now;
-	struct graft_error err = { 0 };
-	uint64_t got;
-
-	(void)state;
-	getrlimit(RLIMIT_NOFILE, &old);
-	assert_int_equal(limits_nofile(100, &got, &err), 0);
-	getrlimit(RLIMIT_NOFILE, &now);
-	assert_int_equal(now.rlim_cur, 100);
-	assert_int_equal(got, 100);
-	assert_int_equal(limits_nofile(0, &got, &err), 0);
-	getrlimit(RLIMIT_NOFILE, &now);
-	assert_int_equal(now.rlim_cur, old.rlim_max);
-	/* More than any kernel gives. */
-	assert_true(limits_nofile(1ull << 40, &got, &err) < 0);
-	assert_non_null(strstr(err.text, "RLIMIT_NOFILE to 1099511627776: "));
-	setrlimit(RLIMIT_NOFILE, &old);
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -425,7 +403,6 @@ int main(void)
 		cmocka_unit_test(test_io),
 		cmocka_unit_test(test_io_short),
 		cmocka_unit_test(test_notify),
-		cmocka_unit_test(test_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
