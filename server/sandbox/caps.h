@@ -5,7 +5,9 @@
 
 #include "lib/error.h"
 #include "server/config.h"
+#include "server/plugin_loader.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* `modcaps`: sets of capabilities, bit N for capability number N. */
@@ -18,13 +20,18 @@ struct caps_change {
  * -EINVAL with err: "empty modcap found: ...", "invalid modcap action: ...", "invalid capability 'X': ...". Any thread.
  */
 int caps_parse(const char *modcaps, struct caps_change *change, struct graft_error *err);
-/* What the daemon keeps under c, whose modcaps have been checked. -EINVAL with err where modcaps takes what c needs. */
-int caps_kept(const struct config *c, uint64_t *kept, struct graft_error *err);
+/*
+ * What a daemon with these plugins keeps under c, whose modcaps have been checked. outside: a helper process does what needs
+ * more (server/sandbox/outside.h). -EINVAL with err where modcaps takes what c needs.
+ */
+int caps_kept(const struct config *c, const struct plugin_registry *registry, bool outside, uint64_t *kept,
+	      struct graft_error *err);
 /*
  * Keeps of caps_kept what the process has, permitted and effective; the inheritable, ambient and bounding sets are empty from
  * then on (the bounding set only where CAP_SETPCAP is there to empty it), and no program it ran could gain anything
- * (NoNewPrivs). In every sandbox mode, after the sandbox, before seccomp_apply. Main thread, the only one.
+ * (NoNewPrivs). In every sandbox mode, whatever the user. After the sandbox, limits and whatever else needs rights; before
+ * seccomp_apply. Main thread, the only one.
  */
-int caps_apply(const struct config *c, struct graft_error *err);
+int caps_apply(const struct config *c, const struct plugin_registry *registry, bool outside, struct graft_error *err);
 
 #endif
