@@ -4,6 +4,7 @@
 
 #include "file.h"
 #include "handle.h"
+#include "node_table.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -136,9 +137,14 @@ static int seek(struct dir_stream *d, int fd, uint64_t cookie)
 	return 0;
 }
 
+static bool is_dotdot(const char *name)
+{
+	return name[0] == '.' && name[1] == '.' && !name[2];
+}
+
 static bool is_dot(const char *name)
 {
-	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+	return (name[0] == '.' && !name[1]) || is_dotdot(name);
 }
 
 /* "." and "..", and what cannot be looked up (removed since, no descriptor left ...), are listed without a node. */
@@ -161,6 +167,9 @@ static int give(const struct graft_inst *inst, struct graft_req *req, const stru
 	struct fuse_direntplus e = {.dirent = {.ino = d->d_ino, .off = (uint64_t)d->d_off, .type = d->d_type}};
 
 	e.dirent.namelen = (uint32_t)strlen(d->d_name);
+	/* Nothing of what is above the share is told. */
+	if (req->node == GRAFT_ROOT_NODE && is_dotdot(d->d_name))
+		e.dirent.ino = pt_session(req)->nodes->root->ino;
 	if (graft_dirent_size(req->opcode, e.dirent.namelen) > req->dst_len - req->done)
 		return GRAFT_DIRENT_FULL;
 	if (req->opcode == FUSE_READDIRPLUS)

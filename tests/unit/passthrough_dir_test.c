@@ -186,6 +186,40 @@ static uint64_t open_root(struct fixture *f)
 	return fh;
 }
 
+static uint64_t number_of(const struct seen *list, int n, const char *name)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(list[i].name, name) == 0)
+			return list[i].ino;
+	fail_msg("no '%s'", name);
+	return 0;
+}
+
+/* The root is its own parent: what is above the share is not told. Below it, ".." is what it is. */
+static void test_parent(void **state)
+{
+	static const uint32_t ops[] = {FUSE_READDIR, FUSE_READDIRPLUS};
+	struct fixture *f = *state;
+	struct seen list[8];
+	uint64_t fh, sub_fh;
+
+	assert_int_equal(mkdir(fixture_path(f, "sub"), 0755), 0);
+	uint64_t sub = fixture_node(f, "sub");
+	assert_int_equal(rq_opendir(f, sub, O_RDONLY, &sub_fh, NULL), 0);
+	fh = open_root(f);
+	for (size_t op = 0; op < 2; op++) {
+		int n = list_once(f, ops[op], GRAFT_ROOT_NODE, fh, 0, 4096, list, 8);
+		uint64_t root = number_of(list, n, ".");
+		assert_int_equal(number_of(list, n, ".."), root);
+		forget_all(f, list, n);
+		n = list_once(f, ops[op], sub, sub_fh, 0, 4096, list, 8);
+		assert_int_equal(number_of(list, n, ".."), root);
+		assert_int_not_equal(number_of(list, n, "."), root);
+	}
+	assert_int_equal(rq_handle(f, FUSE_RELEASEDIR, sub, sub_fh), 0);
+	assert_int_equal(rq_handle(f, FUSE_RELEASEDIR, GRAFT_ROOT_NODE, fh), 0);
+}
+
 static void test_large(void **state)
 {
 	static const size_t sizes[] = {256, 4096, 65536};
@@ -582,6 +616,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_free)
 	const struct CMUnitTest tests[] = {
+	    T(test_parent),
 	    T(test_large),
 	    T(test_seek),
 	    T(test_removed_in_between),
