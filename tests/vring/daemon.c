@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +48,10 @@ int daemon_init(struct daemon *d, const struct daemon_config *config)
 	snprintf(d->socket, sizeof(d->socket), "%.200s/socket", d->base);
 	snprintf(d->ini, sizeof(d->ini), "%.200s/ini", d->base);
 	snprintf(d->log, sizeof(d->log), "%.200s/log", d->base);
-	return mkdir(d->share, 0755) < 0 ? -errno : 0;
+	if (mkdir(d->share, 0755) < 0)
+		return -errno;
+	uid_t user = d->config.user;
+	return user && (chown(d->base, user, user) < 0 || chown(d->share, user, user) < 0) ? -errno : 0;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -87,7 +91,7 @@ static int write_ini(const struct daemon *d)
 
 	if (!f)
 		return -errno;
-	fprintf(f, "[server]\nsandbox = none\nseccomp = none\n");
+	fprintf(f, "[server]\nsandbox = %s\nseccomp = none\n", c->sandbox ? c->sandbox : "none");
 	if (c->rlimit_nofile)
 		fprintf(f, "rlimit-nofile = %llu\n", (unsigned long long)c->rlimit_nofile);
 	if (c->server_keys)
@@ -132,14 +136,21 @@ static void exec_peer(const struct daemon *d, const char *program)
 	execv(program, (char *const *)argv);
 }
 
+static int become(uid_t user)
+{
+	return setgroups(0, NULL) < 0 || setgid(user) < 0 || setuid(user) < 0 ? -errno : 0;
+}
+
 static void exec_daemon(const struct daemon *d)
 {
 	const char *program = d->config.program;
 	int log = open(d->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (log < 0 || dup2(log, STDERR_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0)
 		_exit(126);
+	if (d->config.user && become(d->config.user) < 0)
+		_exit(126);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* after the change of user, which clears it */
 	if (d->config.listen_fd && dup2(d->config.listen_fd, 3) < 0)
 		_exit(126);
 	if (d->config.file_size_limit) {

@@ -14,6 +14,8 @@ struct daemon_config {
 	const char *program; /* NULL: the environment's GRAFTFSD */
 	const char *tag;     /* NULL: none */
 	const char *source;  /* what is shared; NULL: the folder's own share */
+	const char *sandbox; /* NULL: none */
+	uid_t user;          /* user and group to run as, without capabilities; 0: as the caller */
 	unsigned queues;     /* 0: the key is left out */
 	bool once;
 	uint64_t rlimit_nofile;    /* 0: the key is left out */

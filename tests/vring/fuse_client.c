@@ -168,6 +168,8 @@ struct fuse_slot *fuse_reap(struct fuse_client *c)
 	s->used = used.len;
 	s->busy = false;
 	check_reply(c, s);
+	if (c->seen)
+		c->seen(c, s);
 	return s;
 }
 

@@ -67,6 +67,9 @@ struct fuse_client {
 	int timeout_ms;   /* for a synchronous call */
 	uint64_t flags;   /* from INIT's reply, flags2 above bit 32 */
 	uint32_t minor, max_write;
+	/* Called with each request that has come back, before fuse_reap returns it; NULL: not. */
+	void (*seen)(struct fuse_client *c, const struct fuse_slot *s);
+	void *user; /* the caller's */
 };
 
 /* Slots with a data area of data_size each (0: FUSE_DATA_MAX). 0 or -errno. */
