@@ -59,13 +59,13 @@ void host_file(const struct world *w, const char *name, const char *text)
 	host_give(w, name);
 }
 
-static void host_dir(const struct world *w, const char *name)
+void host_dir(const struct world *w, const char *name)
 {
 	assert_int_equal(mkdir(world_path(w, name), 0755), 0);
 	host_give(w, name);
 }
 
-static void host_link(const struct world *w, const char *name, const char *target)
+void host_link(const struct world *w, const char *name, const char *target)
 {
 	assert_int_equal(symlink(target, world_path(w, name)), 0);
 	host_give(w, name);

@@ -70,6 +70,8 @@ void want(const char *what, int64_t res, int64_t wanted);
 uint64_t look(struct world *w, uint64_t parent, const char *name);
 /* On the host, as the share's owner would. */
 void host_file(const struct world *w, const char *name, const char *text);
+void host_dir(const struct world *w, const char *name);
+void host_link(const struct world *w, const char *name, const char *target);
 void host_give(const struct world *w, const char *name);
 /* A bind mount (type NULL) or a file system of its own; taken away, the last one first, by host_umount or world_drop. */
 void host_mount(struct world *w, const char *source, const char *name, const char *type);
