@@ -58,7 +58,8 @@ enum config_flag_key {
 struct transport_config {
 	uint32_t kind;      /* enum graft_transport; says which of the keys below hold, others are NULL, 0 or -1 */
 	const char *name;   /* the section's words behind "transport" */
-	const char *socket; /* absolute path of at most 107 bytes, or NULL */
+	const char *socket; /* absolute path, at most 107 bytes or that behind the working directory; or NULL */
+	const char *socket_group; /* that may connect as well, or NULL; only with socket */
 	int32_t fd;         /* inherited listening socket, or -1 */
 	const char *tag;    /* 1..36 bytes, or NULL */
 	uint32_t queues;    /* 1..64 */

@@ -170,6 +170,7 @@ static int take_vhost_user(struct transport_config *t, struct graft_error *err)
 	const struct transport_settings *set = options_settings(t->options);
 	int res = read_poll(t->options, set->poll_us, &t->poll_us, err);
 	t->socket = set->socket;
+	t->socket_group = set->socket_group;
 	t->fd = set->fd == UINT64_MAX ? -1 : (int32_t)set->fd;
 	t->tag = set->tag;
 	t->queues = (uint32_t)set->queues;

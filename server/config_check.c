@@ -3,15 +3,16 @@
 #include "server/config_internal.h"
 
 #include "lib/cleanup.h"
+#include "lib/unix_name.h"
 
 #include <string.h>
 
-static int check_socket(const struct options *o, const char *key, const char *path, struct graft_error *err)
+static int check_socket(const struct options *o, const char *key, const char *path, bool fits, struct graft_error *err)
 {
-	if (strlen(path) <= CONFIG_SOCKET_MAX)
+	if (fits)
 		return 0;
 	return error_set(err, EINVAL, "%s: %s = %.120s: longer than the %d bytes of a socket's path",
-			 options_where(o, key), key, path, CONFIG_SOCKET_MAX);
+			 options_where(o, key), key, path, UNIX_NAME_MAX - 1);
 }
 
 static int check_listener(const struct transport_config *t, struct graft_error *err)
@@ -22,12 +23,15 @@ static int check_listener(const struct transport_config *t, struct graft_error *
 	if (!t->socket && t->fd < 0)
 		return error_set(err, EINVAL, "%s: [transport %s]: key 'socket' is missing (or 'fd')", t->where,
 				 t->name);
+	if (t->socket_group && !t->socket)
+		return error_set(err, EINVAL, "%s: socket-group = %.100s: an inherited descriptor has no group to set",
+				 options_where(t->options, "socket-group"), t->socket_group);
 	if (t->tag && strlen(t->tag) > CONFIG_TAG_MAX)
 		return error_set(err, EINVAL, "%s: tag = %.100s: longer than %d bytes",
 				 options_where(t->options, "tag"), t->tag, CONFIG_TAG_MAX);
 	if (cpu_list_check(&t->cpus, err) < 0)
 		return error_wrap(err, "%s: queue-cpus", options_where(t->options, "queue-cpus"));
-	return t->socket ? check_socket(t->options, "socket", t->socket, err) : 0;
+	return t->socket ? check_socket(t->options, "socket", t->socket, unix_name(t->socket) != NULL, err) : 0;
 }
 
 static int check_transport(const struct config *c, const struct transport_config *t, struct graft_error *err)
@@ -119,7 +123,8 @@ static int check_mounts(const struct config *c, struct graft_error *err)
 
 static int check_server(const struct server_config *server, struct graft_error *err)
 {
-	return server->api_socket ? check_socket(server->options, "api-socket", server->api_socket, err) : 0;
+	const char *api = server->api_socket;
+	return api ? check_socket(server->options, "api-socket", api, strlen(api) < UNIX_NAME_MAX, err) : 0;
 }
 
 int config_check(const struct config *c, struct graft_error *err)

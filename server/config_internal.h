@@ -12,7 +12,6 @@
 #define CONFIG_TRANSPORTS_MAX 256    /* each is compared with each */
 #define CONFIG_MEMBERS_MAX 16        /* of a stack, the backend included */
 #define CONFIG_WHERE_MAX 600         /* "FILE:LINE" with its NUL */
-#define CONFIG_SOCKET_MAX 107        /* bytes (sun_path without the NUL) */
 #define CONFIG_POLL_MAX 1000         /* microseconds */
 #define CONFIG_POLL_AUTO 100         /* microseconds: a sleep, the wake-up and a batch of the driver take about that */
 #define CONFIG_TAG_MAX 36            /* bytes (virtio 1.2, 5.11.4) */
@@ -58,7 +57,7 @@ struct server_settings {
 };
 
 struct transport_settings {
-	const char *socket, *tag, *queue_cpus, *poll_us; /* queue_cpus may be NULL */
+	const char *socket, *socket_group, *tag, *queue_cpus, *poll_us; /* all but poll_us may be NULL */
 	uint64_t fd, queues; /* fd: UINT64_MAX if absent */
 	uint32_t flag[CONFIG_KEY_COUNT];
 	bool once;

@@ -56,6 +56,8 @@ const struct graft_opt config_server_options[] = {
 const struct graft_opt config_transport_options[] = {
 	{ .key = "socket", .type = GRAFT_OPT_PATH, TRANSPORT(socket), .optional = 1,
 	  .help = "path of the Unix socket to listen on; give this or fd" },
+	{ .key = "socket-group", .type = GRAFT_OPT_STRING, TRANSPORT(socket_group), .optional = 1,
+	  .help = "group whose members may connect to socket as well" },
 	{ .key = "fd", .type = GRAFT_OPT_U64, TRANSPORT(fd), .optional = 1, .min = 3, .max = 1073741816,
 	  .help = "inherited descriptor of a listening Unix socket" },
 	{ .key = "tag", .type = GRAFT_OPT_STRING, TRANSPORT(tag), .optional = 1,

@@ -10,6 +10,7 @@
 #include "transport/vhost_user.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -42,13 +43,37 @@ static void one_ended(struct transport *t, void *user)
 		eventfd_write(d->ended_fd, 1);
 }
 
+static int find_group(const struct transport_config *c, gid_t *gid, struct graft_error *err)
+{
+	*gid = VHOST_USER_ANY_GROUP;
+	if (!c->socket_group)
+		return 0;
+	errno = 0;
+	const struct group *group = getgrnam(c->socket_group);
+	if (!group)
+		return error_set(err, errno ? errno : ENOENT, "socket-group = %.100s: %s", c->socket_group,
+				 errno ? strerror(errno) : "there is no group of this name");
+	*gid = group->gr_gid;
+	return 0;
+}
+
+static int open_listener(struct vhost_user_listener *l, const struct transport_config *c, struct graft_error *err)
+{
+	gid_t group;
+
+	if (!c->socket)
+		return vhost_user_listener_adopt(l, c->fd, err);
+	int res = find_group(c, &group, err);
+	return res ? res : vhost_user_listener_open(l, c->socket, group, err);
+}
+
 static struct transport *make_vhost_user(struct doors *d, const struct transport_config *c, struct way *way,
 					 struct graft_error *err)
 {
+	struct vhost_user_listener listener = VHOST_USER_LISTENER_NONE;
 	struct vhost_user_config config = {
 		.name = c->name,
-		.socket = c->socket,
-		.fd = c->fd,
+		.listener = &listener,
 		.tag = c->tag,
 		.queues = c->queues,
 		.cpus = c->cpus,
@@ -57,7 +82,11 @@ static struct transport *make_vhost_user(struct doors *d, const struct transport
 		.once = c->once,
 	};
 
-	return vhost_user_new(&config, &fuse_client, &way->fuse, err);
+	struct transport *t = NULL;
+	if (open_listener(&listener, c, err) == 0)
+		t = vhost_user_new(&config, &fuse_client, &way->fuse, err);
+	vhost_user_listener_close(&listener); /* what was not taken */
+	return t;
 }
 
 static struct transport *make_dev_fuse(const struct transport_config *c, const char *source, struct way *way,

@@ -5,7 +5,6 @@
 #include "lib/log.h"
 #include "lib/thread.h"
 #include "transport/vhost_user_device.h"
-#include "transport/vhost_user_listener.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -22,7 +21,6 @@ struct vhost_user {
 	struct transport base; /* first */
 	struct vhost_user_listener listener;
 	struct vhost_user_device *device;
-	char where[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* for the log */
 	int stop; /* eventfd, readable for good once the end was asked for */
 	bool once, started;
 	uint32_t queues;
@@ -60,17 +58,21 @@ static void *control_main(void *arg)
 	const char *name = vu->base.name;
 	int sock, rc;
 
+	log_info(name, "listening on %s", vu->listener.where);
 	do {
-		log_info(name, "waiting for a front end on %s", vu->where);
+		/* Tools that start a server wait for this text, and for the next. */
+		log_info(name, "Waiting for vhost-user socket connection...");
 		sock = next_front_end(vu);
 		if (sock < 0)
 			break;
-		log_info(name, "front end connected");
+		if (vu->once)
+			vhost_user_listener_shut(&vu->listener);
+		log_info(name, "Client connected, servicing requests");
 		atomic_store_explicit(&vu->connected, true, memory_order_relaxed);
 		rc = vhost_user_device_serve(vu->device, sock, vu->stop);
 		atomic_store_explicit(&vu->connected, false, memory_order_relaxed);
 		close(sock);
-		log_info(name, "front end left");
+		log_info(name, "Client disconnected%s", vu->once ? ", shutting down" : "");
 	} while (rc != -ECANCELED && !vu->once);
 	vhost_user_listener_close(&vu->listener);
 	if (sock >= 0 && rc != -ECANCELED && vu->base.ended)
@@ -130,7 +132,7 @@ static void vhost_user_describe(const struct transport *t, struct transport_info
 {
 	const struct vhost_user *vu = (const struct vhost_user *)t;
 
-	snprintf(info->where, sizeof(info->where), "%s", vu->where);
+	snprintf(info->where, sizeof(info->where), "%s", vu->listener.where);
 	info->clients = atomic_load_explicit(&vu->connected, memory_order_relaxed);
 	info->queues = vu->queues;
 }
@@ -144,16 +146,6 @@ static const struct transport_ops vhost_user_ops = {
 	.send = NULL, /* virtio-fs has no queue for notifications */
 	.describe = vhost_user_describe,
 };
-
-static int open_listener(struct vhost_user *vu, const struct vhost_user_config *config, struct graft_error *err)
-{
-	if (config->socket) {
-		snprintf(vu->where, sizeof(vu->where), "%s", config->socket);
-		return vhost_user_listener_open(&vu->listener, config->socket, err);
-	}
-	snprintf(vu->where, sizeof(vu->where), "descriptor %d", config->fd);
-	return vhost_user_listener_adopt(&vu->listener, config->fd, err);
-}
 
 struct transport *vhost_user_new(const struct vhost_user_config *config, const struct transport_client *client,
 				 void *user, struct graft_error *err)
@@ -180,16 +172,17 @@ struct transport *vhost_user_new(const struct vhost_user_config *config, const s
 	snprintf(vu->base.name, sizeof(vu->base.name), "%s", config->name);
 	vu->once = config->once;
 	vu->queues = config->queues;
-	vu->listener.fd = vu->listener.dir = -1;
+	vu->listener = (struct vhost_user_listener)VHOST_USER_LISTENER_NONE;
 	vu->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vu->stop < 0)
 		error_set(err, errno, "cannot make an eventfd: %s", strerror(errno));
 	else
 		vu->device = vhost_user_device_new(config, &vu->base, err);
-	/* Last: an inherited descriptor is taken only where nothing can fail any more. */
-	if (!vu->device || open_listener(vu, config, err) < 0) {
+	if (!vu->device) {
 		vhost_user_free(&vu->base);
 		return NULL;
 	}
+	vu->listener = *config->listener;
+	*config->listener = (struct vhost_user_listener)VHOST_USER_LISTENER_NONE;
 	return &vu->base;
 }

@@ -6,6 +6,7 @@
 #include "lib/cpu_list.h"
 #include "transport/queue_poll.h"
 #include "transport/transport.h"
+#include "transport/vhost_user_listener.h"
 
 #define VHOST_USER_MAX_REQUEST_QUEUES 64
 #define VHOST_USER_TAG_MAX 36 /* bytes, not terminated when all are used (virtio 1.2, 5.11.4) */
@@ -13,8 +14,7 @@
 /* Settings; copied. */
 struct vhost_user_config {
 	const char *name;   /* of the section, for the log */
-	const char *socket; /* path to listen on, or NULL */
-	int fd;             /* inherited listening socket where socket is NULL, else -1; taken on success */
+	struct vhost_user_listener *listener; /* taken on success: closed then for the caller */
 	const char *tag;    /* NULL: CONFIG is not offered (QEMU 7.1 to 8.0 crash on it) */
 	uint32_t queues;    /* request queues, 1..64; the hiprio queue comes on top */
 	struct cpu_list cpus;      /* request queue i runs on entry (i - 1) % n alone; n is 0: wherever it may */
@@ -23,8 +23,7 @@ struct vhost_user_config {
 	bool once;          /* end after the first front end has left */
 };
 
-/* Creates the transport and its listening socket (0700; a stale socket is replaced, a live one or another kind of file
- * never). NULL with err. client and user are borrowed for the transport's life. */
+/* NULL with err. client and user are borrowed for the transport's life. */
 struct transport *vhost_user_new(const struct vhost_user_config *config, const struct transport_client *client,
 				 void *user, struct graft_error *err);
 

@@ -6,16 +6,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define BACKLOG 16 /* further front ends wait here until the present one has left */
 
+/* path fits a socket's name, and so its parts fit here. */
 static int open_parent(struct vhost_user_listener *l, const char *path, struct graft_error *err)
 {
-	char parent[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char parent[UNIX_NAME_MAX];
 	const char *slash = strrchr(path, '/');
 	size_t len = slash ? (size_t)(slash - path) : 0;
 
@@ -44,6 +48,33 @@ static bool is_stale(const struct sockaddr_un *addr)
 	return probe >= 0 && connect(probe, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED;
 }
 
+static int in_use(const struct sockaddr_un *addr, struct graft_error *err)
+{
+	return error_set(err, EADDRINUSE, "%s is in use by a running process", addr->sun_path);
+}
+
+/*
+ * Removes a socket that was stale. Another process may be about to do the same, and what is at the path by now may be the
+ * one it listens on: so the file is taken aside, looked at again, and put back where it lives.
+ */
+static int remove_stale(struct vhost_user_listener *l, const struct sockaddr_un *addr, struct graft_error *err)
+{
+	struct sockaddr_un aside = { .sun_family = AF_UNIX };
+	char name[32];
+
+	snprintf(name, sizeof(name), ".stale-%d", (int)getpid());
+	snprintf(aside.sun_path, sizeof(aside.sun_path), "/proc/self/fd/%d/%s", l->dir, name);
+	if (renameat(l->dir, l->name, l->dir, name) < 0)
+		return errno == ENOENT ? 0 : error_set(err, errno, "cannot remove the stale socket %s: %s",
+						       addr->sun_path, strerror(errno));
+	if (!is_stale(&aside)) {
+		renameat2(l->dir, name, l->dir, l->name, RENAME_NOREPLACE);
+		return in_use(addr, err);
+	}
+	unlinkat(l->dir, name, 0);
+	return 0;
+}
+
 /* Makes room at the path, or says why not. */
 static int clear_path(struct vhost_user_listener *l, const struct sockaddr_un *addr, struct graft_error *err)
 {
@@ -55,13 +86,12 @@ static int clear_path(struct vhost_user_listener *l, const struct sockaddr_un *a
 		return error_set(err, EEXIST, "%s exists and is not a socket: remove it or choose another path",
 				 addr->sun_path);
 	if (!is_stale(addr))
-		return error_set(err, EADDRINUSE, "%s is in use by a running process", addr->sun_path);
-	if (unlinkat(l->dir, l->name, 0) < 0 && errno != ENOENT)
-		return error_set(err, errno, "cannot remove the stale socket %s: %s", addr->sun_path, strerror(errno));
-	return 0;
+		return in_use(addr, err);
+	return remove_stale(l, addr, err);
 }
 
-static int bind_socket(struct vhost_user_listener *l, const struct sockaddr_un *addr, struct graft_error *err)
+static int bind_socket(struct vhost_user_listener *l, const struct sockaddr_un *addr, gid_t group,
+		       struct graft_error *err)
 {
 	struct stat st;
 	mode_t mask;
@@ -71,7 +101,7 @@ static int bind_socket(struct vhost_user_listener *l, const struct sockaddr_un *
 	if (l->fd < 0)
 		return error_set(err, errno, "cannot make a socket: %s", strerror(errno));
 	/* The file must never be open to others, not even until a chmod. */
-	mask = umask(077);
+	mask = umask(group == VHOST_USER_ANY_GROUP ? 077 : 007);
 	rc = bind(l->fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ? errno : 0;
 	umask(mask);
 	if (rc)
@@ -80,27 +110,32 @@ static int bind_socket(struct vhost_user_listener *l, const struct sockaddr_un *
 		l->dev = st.st_dev;
 		l->ino = st.st_ino;
 	}
+	/* Nobody can connect before the group is right: that is what listen allows. */
+	if (group != VHOST_USER_ANY_GROUP && fchownat(l->dir, l->name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set(err, errno, "cannot give %s to group %u: %s", addr->sun_path, (unsigned)group,
+				 strerror(errno));
 	if (listen(l->fd, BACKLOG) < 0)
 		return error_set(err, errno, "cannot listen on %s: %s", addr->sun_path, strerror(errno));
 	return 0;
 }
 
-int vhost_user_listener_open(struct vhost_user_listener *l, const char *path, struct graft_error *err)
+int vhost_user_listener_open(struct vhost_user_listener *l, const char *path, gid_t group, struct graft_error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const char *name = unix_name(path);
 	int rc;
 
-	memset(l, 0, sizeof(*l));
-	l->fd = l->dir = -1;
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return error_set(err, ENAMETOOLONG, "socket path of %zu bytes, at most %zu are possible: %s",
-				 strlen(path), sizeof(addr.sun_path) - 1, path);
-	strcpy(addr.sun_path, path);
-	rc = open_parent(l, path, err);
+	*l = (struct vhost_user_listener)VHOST_USER_LISTENER_NONE;
+	if (!name)
+		return error_set(err, ENAMETOOLONG, "socket path of %zu bytes, at most %d are possible: %s",
+				 strlen(path), UNIX_NAME_MAX - 1, path);
+	strcpy(addr.sun_path, name);
+	strcpy(l->where, name);
+	rc = open_parent(l, name, err);
 	if (rc == 0)
 		rc = clear_path(l, &addr, err);
 	if (rc == 0)
-		rc = bind_socket(l, &addr, err);
+		rc = bind_socket(l, &addr, group, err);
 	if (rc < 0)
 		vhost_user_listener_close(l);
 	return rc;
@@ -118,8 +153,8 @@ int vhost_user_listener_adopt(struct vhost_user_listener *l, int fd, struct graf
 {
 	struct stat st;
 
-	memset(l, 0, sizeof(*l));
-	l->fd = l->dir = -1;
+	*l = (struct vhost_user_listener)VHOST_USER_LISTENER_NONE;
+	snprintf(l->where, sizeof(l->where), "descriptor %d", fd);
 	if (fstat(fd, &st) < 0)
 		return error_set(err, errno, "descriptor %d: %s", fd, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
@@ -141,6 +176,20 @@ int vhost_user_listener_accept(struct vhost_user_listener *l)
 	return sock < 0 ? -errno : sock;
 }
 
+void vhost_user_listener_shut(struct vhost_user_listener *l)
+{
+	cleanup_close(&l->fd);
+	l->fd = -1;
+}
+
+void vhost_user_listener_leave(struct vhost_user_listener *l)
+{
+	vhost_user_listener_shut(l);
+	cleanup_close(&l->dir);
+	l->dir = -1;
+}
+
+/* By the directory's descriptor: it holds whatever the process's root has become. */
 void vhost_user_listener_close(struct vhost_user_listener *l)
 {
 	struct stat st;
@@ -148,9 +197,5 @@ void vhost_user_listener_close(struct vhost_user_listener *l)
 	if (l->dir >= 0 && l->ino && fstatat(l->dir, l->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == l->dev &&
 	    st.st_ino == l->ino)
 		unlinkat(l->dir, l->name, 0);
-	if (l->fd >= 0)
-		close(l->fd);
-	if (l->dir >= 0)
-		close(l->dir);
-	l->fd = l->dir = -1;
+	vhost_user_listener_leave(l);
 }

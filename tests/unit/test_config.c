@@ -115,6 +115,8 @@ static const struct bad bad_transport[] = {
 	{ SERVER "[transport vhost-user]\n" MOUNT,
 	  "t.ini:5: [transport vhost-user]: key 'socket' is missing (or 'fd')" },
 	{ SERVER TRANSPORT "fd = 3\n" MOUNT, "t.ini:7: fd = 3: socket is given as well; keep one of them" },
+	{ SERVER "[transport vhost-user]\nfd = 3\nsocket-group = kvm\n" MOUNT,
+	  "t.ini:7: socket-group = kvm: an inherited descriptor has no group to set" },
 	{ SERVER "[transport vhost-user]\nfd = 2\n",
 	  "t.ini:6: fd = 2: must be a whole number from 3 to 1073741816" },
 	{ SERVER "[transport vhost-user]\nsocket = x.sock\n", "t.ini:6: socket = x.sock: must be an absolute path" },

@@ -215,6 +215,7 @@ static void test_no_such_processor(void **state)
 
 	(void)state;
 	config.cpus.cpu[config.cpus.n++] = CPU_NUMBER_MAX;
+	world_listen();
 	w.t = vhost_user_new(&config, &w.client.ops, &w.client, &err);
 	assert_non_null(w.t);
 	assert_int_equal(w.t->ops->start(w.t, &err), -EINVAL);

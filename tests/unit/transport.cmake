@@ -10,4 +10,5 @@ graft_add_unit_test(vhost_user_message LIBS graft_transport SOURCES test_vhost_u
 set(vhost_world vhost_world.c vhost_front.c vring_driver.c)
 graft_add_unit_test(vhost_user LIBS graft_transport SOURCES test_vhost_user.c ${vhost_world})
 graft_add_unit_test(vhost_user_connection LIBS graft_transport SOURCES test_vhost_user_connection.c ${vhost_world})
+graft_add_unit_test(vhost_user_listener LIBS graft_transport SOURCES test_vhost_user_listener.c)
 graft_add_unit_test(vhost_user_wake LIBS graft_transport SOURCES test_vhost_user_wake.c ${vhost_world})

@@ -39,14 +39,24 @@ static void on_ended(struct transport *t, void *user)
 struct vhost_user_config world_config(void)
 {
 	return (struct vhost_user_config){
-		.name = "vhost-user", .socket = w.path, .fd = -1, .tag = "myfs", .queues = 2, .poll_us = 50
+		.name = "vhost-user", .listener = &w.listener, .tag = "myfs", .queues = 2, .poll_us = 50
 	};
+}
+
+void world_listen(void)
+{
+	struct graft_error err = { 0 };
+
+	if (vhost_user_listener_open(&w.listener, w.path, VHOST_USER_ANY_GROUP, &err) < 0)
+		fail_msg("%s", err.text);
 }
 
 void world_start(const struct vhost_user_config *config)
 {
 	struct graft_error err = { 0 };
 
+	if (w.listener.fd < 0)
+		world_listen();
 	w.t = vhost_user_new(config, &w.client.ops, &w.client, &err);
 	if (!w.t)
 		fail_msg("%s", err.text);
@@ -71,6 +81,7 @@ int world_setup(void **state)
 	if (!mkdtemp(w.dir))
 		return -1;
 	snprintf(w.path, sizeof(w.path), "%s/fs.sock", w.dir);
+	w.listener = (struct vhost_user_listener)VHOST_USER_LISTENER_NONE;
 	fake_client_init(&w.client);
 	log_set_sink(count_line, NULL);
 	return 0;

@@ -17,6 +17,7 @@ extern const uint64_t world_kinds[WORLD_KINDS]; /* features of each kind of ring
 
 struct world {
 	char dir[32], path[64];
+	struct vhost_user_listener listener; /* for world_start to give away */
 	struct fake_client client;
 	struct transport *t;
 	struct front front;
@@ -32,6 +33,9 @@ int world_connected_setup(void **state);
 int world_connected_teardown(void **state);
 
 struct vhost_user_config world_config(void);
+/* Makes w.listener at w.path. */
+void world_listen(void);
+/* Makes and starts the transport, at w.path where no listener was made before. */
 void world_start(const struct vhost_user_config *config);
 void world_stop(void);
 /* The front end leaves and comes again. */
