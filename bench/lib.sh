@@ -7,6 +7,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 
 server_keys=() transport_keys=() mount_keys=()
+sandbox=none seccomp=none
 
 # add_key [SECTION.]KEY=VALUE: one more line for graftfsd's configuration; the section is server or transport, or the mount's.
 add_key() {
@@ -21,7 +22,7 @@ add_key() {
 
 # write_config SHARE TRANSPORT LINE...: a configuration with the keys that were added; the lines are the transport's.
 write_config() {
-	printf '%s\n' '[server]' 'sandbox = none' 'seccomp = none' "${server_keys[@]}"
+	printf '%s\n' '[server]' "sandbox = $sandbox" "seccomp = $seccomp" "${server_keys[@]}"
 	printf '%s\n' "[transport $2]" "${@:3}" "${transport_keys[@]}"
 	printf '%s\n' '[mount bench]' 'at = /' 'type = passthrough' "source = $1" 'cache = auto' "${mount_keys[@]}"
 }
@@ -54,4 +55,15 @@ await_daemon() {
 	done
 	cat "$2" >&2
 	die "$1 does not start"
+}
+
+# serving_pid PID: the process that serves: where it is confined, the child of the one that was started, which comes a little later.
+serving_pid() {
+	local child='' i
+	for ((i = 0; i < 250; i++)); do
+		[ "$sandbox" = namespace ] || break
+		! read -r child _ <"/proc/$1/task/$1/children" || break
+		sleep 0.02
+	done
+	echo "${child:-$1}"
 }
