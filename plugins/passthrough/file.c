@@ -8,6 +8,7 @@
 #include "locks.h"
 #include "lookup.h"
 #include "node.h"
+#include "open.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -131,24 +132,14 @@ static void give_back(struct pt_session *s, int fd)
 	pt_handle_fd_give(s);
 }
 
-/* openat(2); where descriptors have run out, once more after nodes gave some up. fd or -errno. */
-static int open_at(struct graft_inst *inst, int dir, const char *name, int flags, mode_t mode)
-{
-	int fd = openat(dir, name, flags | O_CLOEXEC, mode);
-
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && pt_fd_relieve(inst))
-		fd = openat(dir, name, flags | O_CLOEXEC, mode);
-	return fd < 0 ? -errno : fd;
-}
-
-/* The same as the caller, between pt_creds_enter and pt_creds_leave. */
+/* open_name as the caller, between pt_creds_enter and pt_creds_leave. */
 static int open_as(const struct graft_req *req, const struct pt_creds *creds, int dir, const char *name, int flags,
 		   mode_t mode)
 {
 	struct graft_inst *inst = pt_session(req)->inst;
-	int fd = open_at(inst, dir, name, flags, mode);
+	int fd = open_name(inst, dir, name, flags, mode);
 
-	return fd == -EACCES && pt_creds_insist(req, creds) ? open_at(inst, dir, name, flags, mode) : fd;
+	return fd == -EACCES && pt_creds_insist(req, creds) ? open_name(inst, dir, name, flags, mode) : fd;
 }
 
 /* An unlinked file in a directory, as the caller. fd or -errno. */
@@ -303,13 +294,12 @@ static int reopen_as_caller(const struct graft_req *req, const struct node_ref *
 	const struct fuse_create_in *in = req->in;
 	bool kill = (in->open_flags & FUSE_OPEN_KILL_SUIDGID) && pt_flag(req, FUSE_HANDLE_KILLPRIV_V2);
 	struct pt_creds creds;
-	char name[16];
 
 	int res = pt_creds_enter(req, &creds);
 	if (res < 0)
 		return res;
 	bool dropped = kill && pt_fsetid_drop();
-	res = open_at(pt_session(req)->inst, pt_session(req)->inst->proc_fd, node_fd_name(name, ref->fd), flags, 0);
+	res = open_again(pt_session(req)->inst, ref->fd, flags);
 	if (res == -EACCES && pt_creds_partial(req, &creds))
 		res = -ESTALE;
 	pt_fsetid_restore(dropped);

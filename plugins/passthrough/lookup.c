@@ -4,7 +4,9 @@
 
 #include "lib/cleanup.h"
 #include "node.h"
+#include "open.h"
 
+#include <fcntl.h>
 
 #define ENTRY_MASK (STATX_BASIC_STATS | STATX_MNT_ID)
 #define NS         UINT64_C(1000000000)
@@ -143,15 +145,6 @@ static int enter_fd(struct pt_session *s, int fd, struct statx *stx, uint64_t *i
 	return enter_seen(s, fd, stx, false, id, made);
 }
 
-int lookup_open(struct graft_inst *inst, int dirfd, const char *name, int flags)
-{
-	int fd = openat(dirfd, name, flags | O_PATH | O_CLOEXEC);
-
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && pt_fd_relieve(inst))
-		fd = openat(dirfd, name, flags | O_PATH | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 int pt_lookup(struct pt_session *s, const struct node_ref *parent, const char *name, struct fuse_entry_out *out)
 {
 	bool asked = guess_known(parent), made = false;
@@ -162,7 +155,7 @@ int pt_lookup(struct pt_session *s, const struct node_ref *parent, const char *n
 	if (res < 0)
 		return res;
 	if (!res) {
-		int fd = lookup_open(s->inst, parent->fd, name, O_NOFOLLOW);
+		int fd = open_name(s->inst, parent->fd, name, O_PATH | O_NOFOLLOW, 0);
 
 		if (fd < 0)
 			return fd;
@@ -179,7 +172,7 @@ int pt_lookup(struct pt_session *s, const struct node_ref *parent, const char *n
 static int open_same(struct pt_session *s, int dirfd, const char *name, const struct statx *stx)
 {
 	const unsigned int mask = STATX_TYPE | STATX_INO | STATX_MNT_ID;
-	auto_close int fd = lookup_open(s->inst, dirfd, name, O_NOFOLLOW);
+	auto_close int fd = open_name(s->inst, dirfd, name, O_PATH | O_NOFOLLOW, 0);
 	struct statx found;
 
 	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, mask, &found) < 0)
@@ -199,7 +192,6 @@ static int enter_open(struct pt_session *s, const struct node_ref *parent, const
 	struct statx stx;
 	bool made;
 	uint64_t id;
-	char buf[16];
 
 	if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, ENTRY_MASK, &stx) < 0)
 		return -errno;
@@ -210,7 +202,7 @@ static int enter_open(struct pt_session *s, const struct node_ref *parent, const
 		int path_fd = name ? open_same(s, parent->fd, name, &stx) : -1;
 
 		if (path_fd < 0)
-			path_fd = lookup_open(s->inst, s->inst->proc_fd, node_fd_name(buf, fd), 0);
+			path_fd = open_again(s->inst, fd, O_PATH);
 		if (path_fd < 0)
 			return path_fd;
 		int res = enter_seen(s, path_fd, &stx, fresh, &id, &made);

@@ -5,9 +5,6 @@
 
 #include "passthrough.h"
 
-/* openat with O_PATH, of one checked name or a name below /proc/self/fd; tries again where nodes can give descriptors
- * up. fd or -errno. */
-int lookup_open(struct graft_inst *inst, int dirfd, const char *name, int flags);
 /* As pt_lookup_fd, but takes fd, which must be O_PATH, whatever the result. */
 int lookup_take(struct pt_session *s, const struct node_ref *parent, int fd, struct fuse_entry_out *out);
 /* As pt_lookup_fd, for a file that was just made under that name (NULL: under none), open as fd. Who puts another in its place

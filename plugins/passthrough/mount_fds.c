@@ -3,6 +3,7 @@
 #include "mount_fds.h"
 
 #include "lib/cleanup.h"
+#include "open.h"
 #include "node.h"
 
 #include <string.h>
@@ -115,7 +116,7 @@ static bool mount_point(char *line, uint64_t mount, char **point)
 static int open_point(const struct mount_fds *m, const char *path, uint64_t mount)
 {
 	/* Looked at before it is really opened: a device or pipe would do more than open. */
-	auto_close int path_fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	auto_close int path_fd = open_path(path);
 
 	return path_fd >= 0 && on_mount(path_fd, mount) ? reopen(m, path_fd) : -1;
 }

@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "lookup.h"
 #include "node.h"
+#include "open.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -30,7 +31,7 @@ static int adopt(const struct graft_req *req, const struct node_ref *parent, mod
 {
 	struct pt_session *s = pt_session(req);
 	struct fuse_entry_out *out = req->out;
-	auto_close int fd = lookup_open(s->inst, parent->fd, req->name, O_NOFOLLOW);
+	auto_close int fd = open_name(s->inst, parent->fd, req->name, O_PATH | O_NOFOLLOW, 0);
 	int res;
 
 	if (fd < 0)

@@ -5,6 +5,9 @@
 #include "fd_budget.h"
 #include "lib/cleanup.h"
 #include "mount_fds.h"
+#include "open.h"
+
+#include <fcntl.h>
 
 /* Asks for the handle once. 0, -EOPNOTSUPP where there is none, or another error. */
 static int seen_handle(struct graft_inst *inst, struct node_seen *seen)
@@ -308,16 +311,9 @@ bool node_at_home(const struct pt_session *s, const struct node_ref *ref)
 int node_open(struct pt_session *s, const struct node_ref *ref, int flags)
 {
 	mode_t type = node_type(ref);
-	char buf[16];
-	const char *name = node_fd_name(buf, ref->fd);
-	int fd;
 
 	/* Opening a pipe or a device would act on this host. */
 	if (!S_ISREG(type) && !S_ISDIR(type))
 		return -EBADF;
-	flags = (flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW)) | O_CLOEXEC;
-	fd = openat(s->inst->proc_fd, name, flags);
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && pt_fd_relieve(s->inst))
-		fd = openat(s->inst->proc_fd, name, flags);
-	return fd < 0 ? -errno : fd;
+	return open_again(s->inst, ref->fd, flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW));
 }

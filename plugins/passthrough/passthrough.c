@@ -6,6 +6,7 @@
 #include "fhandle.h"
 #include "lib/cleanup.h"
 #include "mount_fds.h"
+#include "open.h"
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -79,9 +80,10 @@ static int open_source(struct box *b, struct graft_error *err)
 	if (fd < 0)
 		return fd;
 	b->source_fd = fd;
-	b->inst.root_fd = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	b->inst.root_fd = open_name(&b->inst, fd, ".", O_PATH | O_DIRECTORY, 0);
 	if (b->inst.root_fd < 0)
-		return host->fail(err, errno, "source %s cannot be searched: %s", source, strerror(errno));
+		return host->fail(err, -b->inst.root_fd, "source %s cannot be searched: %s", source,
+				  strerror(-b->inst.root_fd));
 	return 0;
 }
 
@@ -357,7 +359,7 @@ static const char *const system_calls[] = {
 	"fcntl", "fdatasync", "fgetxattr", "flistxattr", "flock", "fremovexattr", "fsetxattr", "fstat",
 	"fstatfs", "fsync", "ftruncate", "getdents64", "getegid", "geteuid", "getgroups", "getxattr", "ioctl",
 	"linkat", "listxattr", "lseek", "mkdirat", "mknodat", "name_to_handle_at", "newfstatat",
-	"open_by_handle_at", "openat", "preadv2", "pwritev2", "readlinkat", "removexattr", "renameat2",
+	"open_by_handle_at", "openat", "openat2", "preadv2", "pwritev2", "readlinkat", "removexattr", "renameat2",
 	"setgroups", "setresgid", "setresuid", "setxattr", "statx", "symlinkat", "syncfs", "umask", "unlinkat",
 	"utimensat",
 	NULL,

@@ -3,6 +3,7 @@
 #include "passthrough_fixture.h"
 
 #include "plugins/passthrough/lookup.h"
+#include "plugins/passthrough/open.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -273,6 +274,35 @@ static void test_node_open(void **state)
 	node_put(f->s, &ref);
 }
 
+/* The server lets no such name through. If a layer or a file system made one up, the kernel would not let it out. */
+static void test_beneath(void **state)
+{
+	static const struct {
+		const char *name;
+		int result;
+	} bad[] = {{"..", -EXDEV},	   {"../..", -EXDEV},	{"/", -EXDEV},
+		   {"/etc/passwd", -EXDEV}, {"dir/../..", -EXDEV}, {"up/passwd", -ELOOP}};
+	struct fixture *f = *state;
+	struct fuse_entry_out e;
+
+	assert_int_equal(mkdir(fixture_path(f, "dir"), 0755), 0);
+	assert_int_equal(symlink("/etc", fixture_path(f, "up")), 0);
+	assert_int_equal(fixture_start(f), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(fixture_lookup(f, GRAFT_ROOT_NODE, bad[i].name, &e), bad[i].result);
+	assert_int_equal(fixture_lookup(f, fixture_node(f, "dir"), "..", &e), -EXDEV);
+	assert_int_equal(open_name(f->inst, f->inst->root_fd, "../made", O_RDWR | O_CREAT | O_EXCL, 0600), -EXDEV);
+	assert_int_equal(open_name(f->inst, f->inst->root_fd, "up/made", O_RDWR | O_CREAT | O_EXCL, 0600), -ELOOP);
+	/* The link itself is a name like any other; flags that nobody knows are dropped. */
+	int fd = open_name(f->inst, f->inst->root_fd, "up", O_PATH | O_NOFOLLOW, 0);
+	assert_true(fd >= 0);
+	close(fd);
+	fd = open_name(f->inst, f->inst->root_fd, "dir", O_RDONLY | 040 | 0x40000000, 0777);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(open_path("/proc/self/root/etc"), -ELOOP);
+}
+
 int main(void)
 {
 #define FIXTURE_TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_new, fixture_free)
@@ -280,7 +310,7 @@ int main(void)
 		FIXTURE_TEST(test_entry),	  FIXTURE_TEST(test_device_number), FIXTURE_TEST(test_failures),
 		FIXTURE_TEST(test_negative_entries), FIXTURE_TEST(test_hard_links), FIXTURE_TEST(test_host_renames),
 		FIXTURE_TEST(test_lookup_fd),	  FIXTURE_TEST(test_lookup_made),
-		FIXTURE_TEST(test_node_open),
+		FIXTURE_TEST(test_node_open),	  FIXTURE_TEST(test_beneath),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two ways to a descriptor: by one name in a directory, and anew by a descriptor that is at hand. */
+#ifndef GRAFT_PASSTHROUGH_OPEN_H
+#define GRAFT_PASSTHROUGH_OPEN_H
+
+#include "passthrough.h"
+
+/*
+ * openat2 of a name in a directory, links not followed, and not out of that directory whatever the name. flags: as for open(2), those
+ * that Linux does not know are dropped; O_CLOEXEC is added. Both functions try again where nodes can give descriptors up. fd or -errno.
+ */
+int open_name(struct graft_inst *inst, int dirfd, const char *name, int flags, mode_t mode);
+/* What fd has open, once more, through its name below /proc/self/fd. */
+int open_again(struct graft_inst *inst, int fd, int flags);
+/* A path of the host that holds no link, as O_PATH; fd or -errno. */
+int open_path(const char *path);
+
+#endif
