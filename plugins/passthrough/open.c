@@ -43,6 +43,12 @@ int open_name(struct graft_inst *inst, int dirfd, const char *name, int flags, m
 
 static int call_again(const struct graft_inst *inst, const char *name, int flags)
 {
+	/* Asking for it is the owner's and CAP_FOWNER's right. */
+	if (inst->set->readonly && !(flags & (O_PATH | O_NOATIME))) {
+		int fd = openat(inst->proc_fd, name, flags | O_NOATIME);
+		if (fd >= 0 || errno != EPERM)
+			return fd;
+	}
 	return openat(inst->proc_fd, name, flags);
 }
 

@@ -10,7 +10,8 @@
  * that Linux does not know are dropped; O_CLOEXEC is added. Both functions try again where nodes can give descriptors up. fd or -errno.
  */
 int open_name(struct graft_inst *inst, int dirfd, const char *name, int flags, mode_t mode);
-/* What fd has open, once more, through its name below /proc/self/fd. */
+/* What fd has open, once more, through its name below /proc/self/fd; on a read-only mount without touching access times, where the file
+ * system lets this process ask for that. */
 int open_again(struct graft_inst *inst, int fd, int flags);
 /* A path of the host that holds no link, as O_PATH; fd or -errno. */
 int open_path(const char *path);

@@ -258,6 +258,31 @@ static void test_readonly(void **state)
 	assert_int_equal(rq_write(f, node, made.open.fh, 0, "y", 1), -EROFS);
 }
 
+/* Reading and listing leave no trace on a read-only mount, as on any other. */
+static void test_readonly_atime(void **state)
+{
+	static const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 2000}};
+	struct fixture *f = *state;
+	struct stat st;
+	uint64_t fh;
+	char c;
+
+	for (int readonly = 0; readonly < 2; readonly++) {
+		f->set.readonly = readonly;
+		rq_restart(f);
+		uint64_t node = make(f, "a", "x");
+		assert_int_equal(utimensat(AT_FDCWD, fixture_path(f, "a"), old, 0), 0);
+		assert_int_equal(rq_open(f, node, O_RDONLY, &fh, NULL), 0);
+		assert_int_equal(rq_read(f, node, fh, 0, &c, 1), 1);
+		assert_int_equal(stat(fixture_path(f, "a"), &st), 0);
+		/* The other way only tells whether this file system keeps access times. */
+		if (!readonly && st.st_atime == 1000)
+			skip();
+		if (readonly)
+			assert_int_equal(st.st_atime, 1000);
+	}
+}
+
 static void test_create_new(void **state)
 {
 	struct fixture *f = *state;
@@ -692,6 +717,7 @@ int main(void)
 	    T(test_open_truncates),
 	    T(test_killpriv),
 	    T(test_readonly),
+	    T(test_readonly_atime),
 	    T(test_create_new),
 	    T(test_create_as_caller),
 	    T(test_create_existing),
