@@ -89,12 +89,22 @@ static void to_worker(struct io_op *op, void *workers)
 	workers_post(workers, &op->work);
 }
 
+static void do_without(const struct io_engine *e, const struct graft_error *err)
+{
+	log_info("io", "%s: %u workers do what may block", err->text, workers_threads(e->workers));
+}
+
 struct io_engine *io_engine_new(struct workers *workers)
 {
 	struct io_engine *e = calloc(1, sizeof(*e));
+	struct graft_error err = { 0 };
 
-	if (e)
-		e->workers = workers;
+	if (!e)
+		return NULL;
+	e->workers = workers;
+	e->ring = uring_new(to_worker, workers, &err);
+	if (!e->ring)
+		do_without(e, &err);
 	return e;
 }
 
@@ -102,9 +112,11 @@ void io_engine_start(struct io_engine *e)
 {
 	struct graft_error err = { 0 };
 
-	e->ring = uring_new(to_worker, e->workers, &err);
-	if (!e->ring)
-		log_info("io", "%s: %u workers do what may block", err.text, workers_threads(e->workers));
+	if (!e->ring || uring_start(e->ring, &err) == 0)
+		return;
+	uring_free(e->ring);
+	e->ring = NULL;
+	do_without(e, &err);
 }
 
 void io_engine_stop(struct io_engine *e)

@@ -31,9 +31,12 @@ struct io_op {
 
 struct io_engine;
 
-/* workers: borrowed, must outlive it. NULL: no memory. */
+/*
+ * Makes the ring, but no thread. Where there can be none, workers do everything: said in the log, no error. workers: borrowed, must outlive
+ * it. NULL: no memory.
+ */
 struct io_engine *io_engine_new(struct workers *workers);
-/* Makes the ring and its thread. Where that fails, workers do everything: said in the log, no error. */
+/* The ring's thread. Without one, as above. */
 void io_engine_start(struct io_engine *e);
 /* Ends what waits, then the thread. Nothing may be posted afterwards but to workers. */
 void io_engine_stop(struct io_engine *e);

@@ -35,7 +35,7 @@ struct server *server_new(uint32_t threads, uint32_t fds, struct graft_error *er
 		return NULL;
 	}
 	s->workers = workers_new(threads, SERVER_WORK_BOUND);
-	s->io = io_engine_new(s->workers);
+	s->io = s->workers ? io_engine_new(s->workers) : NULL;
 	s->callers = workers_new(SERVER_CALLERS, UINT32_MAX);
 	s->changes = workers_new(1, UINT32_MAX);
 	s->metrics = metrics_new();

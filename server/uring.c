@@ -33,6 +33,7 @@ struct uring {
 	void *user;
 	int wake; /* eventfd, watched by the ring and never read */
 	pthread_t thread;
+	bool runs; /* there is a thread */
 	struct log_limit limit;
 	sem_t enabled; /* posted once result is set */
 	int result;    /* of enabling the ring */
@@ -367,8 +368,6 @@ static int open_ring(struct uring *u)
 	if (res < 0)
 		return res;
 	res = restrict_ring(&u->ring);
-	if (!res)
-		res = start_thread(u);
 	if (res < 0)
 		io_uring_queue_exit(&u->ring);
 	return res;
@@ -404,13 +403,23 @@ struct uring *uring_new(uring_refused *refused, void *user, struct graft_error *
 	return NULL;
 }
 
+int uring_start(struct uring *u, struct graft_error *err)
+{
+	int res = start_thread(u);
+
+	u->runs = !res;
+	return res ? error_set(err, -res, "no io_uring (%s)", strerror(-res)) : 0;
+}
+
 void uring_free(struct uring *u)
 {
 	if (!u)
 		return;
-	atomic_store_explicit(&u->quit, true, memory_order_seq_cst);
-	wake(u);
-	pthread_join(u->thread, NULL);
+	if (u->runs) {
+		atomic_store_explicit(&u->quit, true, memory_order_seq_cst);
+		wake(u);
+		pthread_join(u->thread, NULL);
+	}
 	io_uring_queue_exit(&u->ring);
 	drop(u);
 }

@@ -14,10 +14,13 @@ struct uring;
 typedef void uring_refused(struct io_op *op, void *user);
 
 /*
- * Needs Linux 6.1 (DEFER_TASKRUN). NULL with err: an older kernel, or one that gives this process no ring (seccomp,
- * kernel.io_uring_disabled, limits).
+ * Makes the ring, restricted for good to what uring.c does with it; without a thread, and before the server confines itself: whoever may
+ * make a ring may do by it what the list of system calls forbids. Needs Linux 6.1 (DEFER_TASKRUN). NULL with err: an older
+ * kernel, or one that gives this process no ring (seccomp, kernel.io_uring_disabled, limits).
  */
 struct uring *uring_new(uring_refused *refused, void *user, struct graft_error *err);
+/* Its thread. 0 or -errno with err; then it can only be freed. */
+int uring_start(struct uring *u, struct graft_error *err);
 /* Waits until every transfer has ended. NULL is fine. */
 void uring_free(struct uring *u);
 

@@ -144,9 +144,9 @@ static void start_engine(uint32_t bound)
 	workers = workers_new(2, bound);
 	assert_non_null(workers);
 	assert_int_equal(workers_start(workers, &err), 0);
+	said[0] = 0;
 	engine = io_engine_new(workers);
 	assert_non_null(engine);
-	said[0] = 0;
 	io_engine_start(engine);
 	have_ring = !said[0];
 }
