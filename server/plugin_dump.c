@@ -43,6 +43,14 @@ static void dump_syscalls(const struct graft_plugin *d, FILE *to)
 	fputs(d->syscalls && d->syscalls[0] ? "\n" : " none beyond the server's own\n", to);
 }
 
+static void dump_capabilities(const struct graft_plugin *d, FILE *to)
+{
+	fputs("capabilities =", to);
+	for (size_t i = 0; d->capabilities && d->capabilities[i]; i++)
+		fprintf(to, " %s", d->capabilities[i]);
+	fputs(!d->capabilities ? " all that a plugin may have\n" : d->capabilities[0] ? "\n" : " none\n", to);
+}
+
 static void dump_operations(const struct graft_plugin *d, FILE *to)
 {
 	uint32_t newer = 0;
@@ -71,6 +79,7 @@ void plugin_dump(const struct plugin *p, FILE *to)
 		fprintf(to, "unknown    = %s\n", d->flags & GRAFT_PASS_UNKNOWN ? "pass" : "end as absent");
 	dump_state(d, to);
 	dump_syscalls(d, to);
+	dump_capabilities(d, to);
 	dump_operations(d, to);
 	fputs(d->opts[0].key ? "\nOptions:\n" : "\nNo options.\n", to);
 	options_help(d->opts, "", to);

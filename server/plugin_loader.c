@@ -235,6 +235,13 @@ int plugin_registry_each(const struct plugin_registry *r, int (*fn)(const struct
 	return 0;
 }
 
+void plugin_registry_before_sandbox(const struct plugin_registry *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->libraries[i]->plugin.desc.before_sandbox)
+			r->libraries[i]->plugin.desc.before_sandbox();
+}
+
 const struct plugin *plugin_load(struct plugin_registry *r, const char *name, struct graft_error *err)
 {
 	bool sealed = atomic_load_explicit(&r->sealed, memory_order_acquire); /* pairs with plugin_registry_seal */

@@ -34,6 +34,8 @@ const struct plugin *plugin_load(struct plugin_registry *r, const char *name, st
  * loaded, or an error (EINVAL) that names all that are. Main thread.
  */
 void plugin_registry_seal(struct plugin_registry *r);
+/* Calls before_sandbox of those that have one. Main thread, once. */
+void plugin_registry_before_sandbox(const struct plugin_registry *r);
 /* Calls fn for each loaded plugin, in the order of loading, until it returns other than 0; returns that. */
 int plugin_registry_each(const struct plugin_registry *r, int (*fn)(const struct plugin *, void *), void *arg);
 

@@ -293,7 +293,7 @@ struct graft_plugin {
 	uint32_t state_version;               /* of what save writes; 0: no state */
 	const struct graft_opt *opts;         /* may be NULL */
 	uint64_t settings_size;               /* bytes of the struct the offsets point into */
-	const char *const *syscalls;          /* names beyond the server's own list, NULL-terminated; may be NULL */
+	const char *const *syscalls;          /* beyond the server's own list (writing-a-plugin), NULL-terminated; may be NULL */
 	uint32_t nops;                        /* entries of ops */
 	uint32_t unused;
 	graft_op *const *ops;                 /* by opcode; a NULL is an absent operation, never ENOSYS */
@@ -310,6 +310,19 @@ struct graft_plugin {
 	int (*save)(struct graft_inst *, struct graft_stream *, struct graft_error *);
 	int (*load)(struct graft_inst *, uint32_t version, struct graft_stream *, struct graft_error *);
 	void (*destroy)(struct graft_inst *);
+
+	/* since 1.1 */
+	/*
+	 * Names of those capabilities(7) that instances need, without CAP_, NULL-terminated, of: chown, dac_override, dac_read_search,
+	 * fowner, fsetid, setgid, setuid, mknod, setfcap; others only an administrator gives (modcaps). dac_read_search is taken
+	 * away where no mount's option inode-file-handles says other than never. NULL: all of these.
+	 */
+	const char *const *capabilities;
+	/*
+	 * Called once for each library before the server confines itself: afterwards there are no files of the host, and no page may
+	 * become executable. Loads what would be loaded later (dlopen). Not called where the server is not confined. May be NULL.
+	 */
+	void (*before_sandbox)(void);
 };
 
 /* Bytes a directory entry takes in dst: lets a backend test the room before it looks the name up. */

@@ -86,6 +86,9 @@ static void im_features(struct graft_inst *inst, struct graft_features *f)
 		leave_out(f, given, sizeof(given) / sizeof(given[0]));
 }
 
+/* All it does to files it asks of those below. */
+static const char *const capabilities[] = { NULL };
+
 extern const struct graft_plugin graft_plugin_v1;
 
 /* No state to save: all there is are the settings. */
@@ -101,6 +104,7 @@ GRAFT_PLUGIN_EXPORT const struct graft_plugin graft_plugin_v1 = {
 	.flags = GRAFT_PASS_UNKNOWN,
 	.opts = options,
 	.settings_size = sizeof(struct im_settings),
+	.capabilities = capabilities,
 	.nops = GRAFT_OP_COUNT,
 	.ops = operations,
 	.dirent = im_dirent,

@@ -2,6 +2,7 @@
 /* The nydus-rafs backend: its plugin object and what the server asks of it. */
 #include "operations.h"
 #include "push.h"
+#include "rafs/codec/crypto.h"
 
 #define WANTED                                                                                                         \
 	(FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_AUTO_INVAL_DATA | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |            \
@@ -90,13 +91,22 @@ static graft_op *const operations[GRAFT_OP_COUNT] = {
 /* What finding, mapping, reading and keeping files needs beyond memory, threads and the transport. */
 /* clang-format off */
 static const char *const system_calls[] = {
-	"clock_nanosleep", "fadvise64", "fallocate", "fcntl", "flock", "fstat", "ftruncate", "getdents64", "getegid",
-	"geteuid", "getpid", "getrandom", "ioctl", "linkat", "memfd_create", "mkdirat", "newfstatat", "openat", "pread64",
-	"preadv", "preadv2", "pwrite64", "renameat", "rt_sigaction", "sched_getaffinity", "tgkill", "unlinkat",
+	"clock_nanosleep", "fadvise64", "fallocate", "fcntl:F_ADD_SEALS", "flock", "fstat", "ftruncate", "getdents64", "getegid",
+	"geteuid", "getrandom", "ioctl:BLKGETSIZE64", "ioctl:BLKSSZGET", "linkat", "memfd_create", "mkdirat", "newfstatat",
+	"openat", "pread64", "preadv", "preadv2", "pwrite64", "renameat", "sched_getaffinity", "unlinkat",
 	"utimensat",
 	NULL,
 };
 /* clang-format on */
+
+/* Blobs and the cache folder may be another user's. */
+static const char *const capabilities[] = {"dac_override", "fowner", NULL};
+
+/* What an image needs of libcrypto is not known before it is opened. Where the library is missing, such images say so. */
+static void load_crypto(void)
+{
+	crypto_get(NULL);
+}
 
 extern const struct graft_plugin graft_plugin_v1;
 
@@ -112,6 +122,8 @@ GRAFT_PLUGIN_EXPORT const struct graft_plugin graft_plugin_v1 = {
 	.opts = nr_options,
 	.settings_size = sizeof(struct nr_settings),
 	.syscalls = system_calls,
+	.capabilities = capabilities,
+	.before_sandbox = load_crypto,
 	.nops = GRAFT_OP_COUNT,
 	.ops = operations,
 	.create = plugin_create,

@@ -356,13 +356,17 @@ static graft_op *const operations[GRAFT_OP_COUNT] = {
 /* clang-format off */
 static const char *const system_calls[] = {
 	"capget", "capset", "copy_file_range", "fallocate", "fchdir", "fchmod", "fchmodat", "fchownat",
-	"fcntl", "fdatasync", "fgetxattr", "flistxattr", "flock", "fremovexattr", "fsetxattr", "fstat",
-	"fstatfs", "fsync", "ftruncate", "getdents64", "getegid", "geteuid", "getgroups", "getxattr", "ioctl",
+	"fcntl:F_OFD_GETLK", "fcntl:F_OFD_SETLK", "fdatasync", "fgetxattr", "flistxattr", "flock", "fremovexattr", "fsetxattr", "fstat",
+	"fstatfs", "fsync", "ftruncate", "getdents64", "getegid", "geteuid", "getgroups", "getxattr",
+	"ioctl:FS_IOC_FSGETXATTR", "ioctl:FS_IOC_FSSETXATTR", "ioctl:FS_IOC_GETFLAGS", "ioctl:FS_IOC_SETFLAGS",
 	"linkat", "listxattr", "lseek", "mkdirat", "mknodat", "name_to_handle_at", "newfstatat",
-	"open_by_handle_at", "openat", "openat2", "preadv2", "pwritev2", "readlinkat", "removexattr", "renameat2",
+	"open_by_handle_at", "openat", "openat2", "preadv2", "pwritev2", "readlinkat", "removexattr", "renameat", "renameat2",
 	"setgroups", "setresgid", "setresuid", "setxattr", "statx", "symlinkat", "syncfs", "umask", "unlinkat",
 	"utimensat",
 	NULL,
+};
+static const char *const capabilities[] = {
+	"chown", "dac_override", "dac_read_search", "fowner", "fsetid", "setgid", "setuid", "mknod", "setfcap", NULL,
 };
 /* clang-format on */
 
@@ -380,6 +384,7 @@ GRAFT_PLUGIN_EXPORT const struct graft_plugin graft_plugin_v1 = {
 	.opts = pt_options,
 	.settings_size = sizeof(struct pt_settings),
 	.syscalls = system_calls,
+	.capabilities = capabilities,
 	.nops = GRAFT_OP_COUNT,
 	.ops = operations,
 	.create = pt_create,

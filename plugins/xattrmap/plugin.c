@@ -167,6 +167,9 @@ static graft_op *const operations[GRAFT_OP_COUNT] = {
 	[FUSE_OPEN] = xm_op_open,
 };
 
+/* All it does to files it asks of those below. */
+static const char *const capabilities[] = { NULL };
+
 extern const struct graft_plugin graft_plugin_v1;
 
 /* No state to save: a mark that is missing costs one removal. */
@@ -182,6 +185,7 @@ GRAFT_PLUGIN_EXPORT const struct graft_plugin graft_plugin_v1 = {
 	.flags = GRAFT_PASS_UNKNOWN,
 	.opts = options,
 	.settings_size = sizeof(struct xm_settings),
+	.capabilities = capabilities,
 	.nops = GRAFT_OP_COUNT,
 	.ops = operations,
 	.create = xm_create,
