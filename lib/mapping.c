@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -146,14 +147,16 @@ static void handle_sigbus(int sig, siginfo_t *info, void *context)
 }
 
 /*
- * The handler must outlive a plugin that is unloaded, since others may have chained to it. For the program itself there
- * is nothing to keep and dlopen finds nothing.
+ * The handler must outlive a plugin that is unloaded, since others may have chained to it. For the program itself, where its headers
+ * lie, there is nothing to keep; dlopen would open the file to find that out.
  */
 static void pin_code(void)
 {
-	Dl_info info;
+	Dl_info info, program;
 
-	if (dladdr(&table, &info) && info.dli_fname)
+	if (!dladdr(&table, &info) || !info.dli_fname)
+		return;
+	if (!dladdr((void *)getauxval(AT_PHDR), &program) || program.dli_fbase != info.dli_fbase)
 		dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 

@@ -44,14 +44,16 @@ static void *thread_main(void *arg)
 }
 
 /*
- * A thread inherits the mask, so no signal can reach it before it could block them itself. SIGBUS stays open: a missing
- * page of a mapping raises it in the thread that reads, and a blocked one would end the process (lib/mapping.h).
+ * A thread inherits the mask, so no signal can reach it before it could block them itself. Two stay open, which a thread raises by what it
+ * does, and which would end the process unseen: SIGBUS at a missing page of a mapping (lib/mapping.h), SIGSYS at a system call that is not
+ * on the server's list.
  */
 static int create_blocked(pthread_t *t, struct thread_birth *birth)
 {
 	sigset_t all, old;
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	int code = pthread_create(t, NULL, thread_main, birth);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

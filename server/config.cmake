@@ -12,6 +12,7 @@ set(GRAFT_CONFIG_SOURCES
 	${CMAKE_SOURCE_DIR}/server/config_path.c
 	${CMAKE_SOURCE_DIR}/server/config_spec.c
 	${CMAKE_SOURCE_DIR}/server/door.c
-	${CMAKE_SOURCE_DIR}/server/plugin_loader.c)
+	${CMAKE_SOURCE_DIR}/server/plugin_loader.c
+	${CMAKE_SOURCE_DIR}/server/sandbox/modcaps.c)
 set(GRAFT_CONFIG_DEFINITIONS GRAFT_PLUGIN_DIR="${GRAFT_PLUGIN_DIR}")
-set(GRAFT_CONFIG_LIBS graft_lib PkgConfig::INIH ${CMAKE_DL_LIBS})
+set(GRAFT_CONFIG_LIBS graft_lib PkgConfig::INIH PkgConfig::CAP_NG ${CMAKE_DL_LIBS})

@@ -35,6 +35,7 @@ struct server_config {
 	const char *api_socket;    /* absolute path of at most 107 bytes; NULL: no API */
 	const char *log_file;      /* absolute; NULL: stderr. Opened again at SIGHUP */
 	uint64_t rlimit_nofile;    /* 0: as server/limits.h says */
+	const char *modcaps;       /* `+cap:-cap...`, checked (server/sandbox/modcaps.h); NULL: no change */
 	struct options *options;
 	char *where; /* of the file if it has no [server] */
 };

@@ -99,6 +99,7 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 	server->state_dir = set->state_dir;
 	server->api_socket = set->api_socket;
 	server->log_file = set->log_file;
+	server->modcaps = set->modcaps;
 	res = read_threads(server->options, "workers", set->workers, WORKERS_MAX, &server->workers, err);
 	if (res == 0)
 		res = read_instance(server, err);

@@ -4,6 +4,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/unix_name.h"
+#include "server/sandbox/modcaps.h"
 
 #include <string.h>
 
@@ -124,6 +125,10 @@ static int check_mounts(const struct config *c, struct graft_error *err)
 static int check_server(const struct server_config *server, struct graft_error *err)
 {
 	const char *api = server->api_socket;
+	struct caps_change change;
+
+	if (caps_parse(server->modcaps, &change, err))
+		return error_wrap(err, "%s: modcaps = %.100s", options_where(server->options, "modcaps"), server->modcaps);
 	return api ? check_socket(server->options, "api-socket", api, strlen(api) < UNIX_NAME_MAX, err) : 0;
 }
 
@@ -157,8 +162,5 @@ static int check_none(const struct server_config *server, const char *key, const
 
 int config_check_release(const struct config *c, struct graft_error *err)
 {
-	int res = check_none(&c->server, "sandbox", config_sandboxes[c->server.sandbox], err);
-	if (res == 0)
-		res = check_none(&c->server, "seccomp", config_seccomps[c->server.seccomp], err);
-	return res;
+	return check_none(&c->server, "sandbox", config_sandboxes[c->server.sandbox], err);
 }

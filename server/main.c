@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* graftfsd: puts the parts together, waits for the end, takes the parts apart again. */
+#include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/resident.h"
 #include "server/cli.h"
@@ -7,6 +8,8 @@
 #include "server/control_loader.h"
 #include "server/limits.h"
 #include "server/plugin_dump.h"
+#include "server/sandbox/caps.h"
+#include "server/sandbox/seccomp.h"
 #include "server/sd_notify.h"
 
 #include <errno.h>
@@ -20,6 +23,7 @@ struct parts {
 	const struct config *config;
 	struct plugin_registry *registry;
 	struct life *life;
+	int notify_fd, notify_res; /* of sd_notify_open */
 	struct control_library library; /* only with an API socket or a state folder */
 	struct control_server control_server;
 	struct control_host control_host;
@@ -37,7 +41,7 @@ static int open_control(struct parts *p, struct graft_error *err)
 	if (res)
 		return res;
 	p->control_server =
-		(struct control_server){ .config = p->config, .registry = p->registry, .life = p->life };
+		(struct control_server){ .config = p->config, .registry = p->registry };
 	control_host_init(&p->control_host, &p->control_server);
 	return p->library.module->open(&p->control_host, &p->control, err);
 }
@@ -55,6 +59,24 @@ static int make_server(struct parts *p, struct graft_error *err)
 		return -err->code;
 	p->server->registry = p->registry;
 	p->control_server.server = p->server;
+	return 0;
+}
+
+/* What is loaded, made or bound before stays; what comes later comes with few rights and few system calls. No thread runs yet. */
+static int confine(const struct parts *p, struct graft_error *err)
+{
+	if (p->config->server.sandbox != CONFIG_SANDBOX_NONE || p->config->server.seccomp != CONFIG_SECCOMP_NONE)
+		plugin_registry_before_sandbox(p->registry);
+	int res = caps_apply(p->config, p->registry, false, err);
+
+	return res ? res : seccomp_apply(p->config, p->registry, false, err);
+}
+
+/* The mounts of the file; no plugin is loaded any more. */
+static int make_mounts(struct parts *p, struct graft_error *err)
+{
+	int res = 0;
+
 	life_watch(p->life, p->server);
 	watch_starting(p->server->watch, true);
 	for (uint32_t i = 0; i < p->config->nmounts && !res; i++)
@@ -86,14 +108,20 @@ static int start(struct parts *p, struct graft_error *err)
 	return res;
 }
 
+/* The first thread. */
+static int make_life(struct parts *p, struct graft_error *err)
+{
+	p->life = life_new(p->cli->door, err);
+	p->control_server.life = p->life;
+	return p->life ? 0 : -err->code;
+}
+
 /* Everything stands when this returns 0; what stands is the caller's either way. */
 static int bring_up(struct parts *p, struct graft_error *err)
 {
 	const char *log_file = p->config->server.log_file;
 
-	p->life = life_new(p->cli->door, err);
-	if (!p->life)
-		return -err->code;
+	p->notify_res = sd_notify_open(&p->notify_fd);
 	int res = open_control(p, err);
 	if (!res && log_file)
 		res = log_open(log_file, err);
@@ -101,38 +129,53 @@ static int bring_up(struct parts *p, struct graft_error *err)
 		res = make_server(p, err);
 	if (!res)
 		res = make_doors(p, err);
+	if (!res)
+		res = confine(p, err);
+	if (!res)
+		res = make_life(p, err);
+	if (!res)
+		res = make_mounts(p, err);
 	return res ? res : start(p, err);
+}
+
+/* The clock of the end; before there is one nothing runs that could wait. */
+static void ending(const struct parts *p, const char *what)
+{
+	if (p->life)
+		life_ending(p->life, what);
 }
 
 /* 0, or -errno if a transport ended for a fault. */
 static int take_down(struct parts *p)
 {
-	if (!p->life)
-		return 0;
 	/* The transports are asked first, which takes no time: no new requests come while the API's last calls end. */
-	life_ending(p->life, "calls of the API still run");
+	ending(p, "calls of the API still run");
 	doors_stop(p->doors);
 	if (p->control)
 		p->library.module->stop(p->control);
-	life_ending(p->life, "requests of a transport still run");
+	ending(p, "requests of a transport still run");
 	p->control_server.doors = NULL;
 	int fault = doors_free(p->doors);
-	life_ending(p->life, "a mount is still being ended");
-	life_watch(p->life, NULL);
+	ending(p, "a mount is still being ended");
+	if (p->life)
+		life_watch(p->life, NULL);
 	server_free(p->server);
 	if (p->control)
 		p->library.module->close(p->control);
 	control_library_close(&p->library);
 	life_free(p->life);
+	cleanup_close(&p->notify_fd);
 	return fault;
 }
 
-static void say_ready(const char *ready)
+static void say_ready(const struct parts *p)
 {
+	const char *ready = p->cli->door->ready;
+
 	/* Whatever the log level, and wherever the log goes: scripts wait for this line. */
 	if (ready)
 		fprintf(stderr, "%s\n", ready);
-	int res = sd_notify_send("READY=1");
+	int res = p->notify_res ? p->notify_res : sd_notify_send_to(p->notify_fd, "READY=1");
 	if (res)
 		log_warn(NULL, "NOTIFY_SOCKET: %s", strerror(-res));
 }
@@ -146,9 +189,9 @@ static int run(struct parts *p)
 
 	if (!res) {
 		resident_drop_code();
-		say_ready(p->cli->door->ready);
+		say_ready(p);
 		life_wait(p->life, doors_ended_fd(p->doors));
-		sd_notify_send("STOPPING=1");
+		sd_notify_send_to(p->notify_fd, "STOPPING=1");
 	}
 	int status = life_status(p->life);
 	int fault = take_down(p);

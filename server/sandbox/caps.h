@@ -10,18 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* `modcaps`: sets of capabilities, bit N for capability number N. */
-struct caps_change {
-	uint64_t add, drop;
-};
-
 /*
- * Reads `+cap:-cap:...`, names without CAP_, in either case; the last word on a capability counts. NULL: no change. 0 or
- * -EINVAL with err: "empty modcap found: ...", "invalid modcap action: ...", "invalid capability 'X': ...". Any thread.
- */
-int caps_parse(const char *modcaps, struct caps_change *change, struct graft_error *err);
-/*
- * What a daemon with these plugins keeps under c, whose modcaps have been checked. outside: a helper process does what needs
+ * What a daemon with these plugins keeps under c (server/sandbox/modcaps.h). outside: a helper process does what needs
  * more (server/sandbox/outside.h). -EINVAL with err where modcaps takes what c needs.
  */
 int caps_kept(const struct config *c, const struct plugin_registry *registry, bool outside, uint64_t *kept,

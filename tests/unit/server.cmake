@@ -34,3 +34,7 @@ target_link_options(test-server-hot-path PRIVATE -Wl,--wrap=malloc -Wl,--wrap=ca
 	-Wl,--wrap=aligned_alloc -Wl,--wrap=mmap)
 graft_add_unit_test(server-op-stats LIBS graft_server SOURCES test_op_stats.c)
 target_link_options(test-server-op-stats PRIVATE -Wl,--wrap=mmap)
+# Capabilities and system calls, of the tests' plugins and, found in the build tree, our own.
+graft_add_unit_test(server-confine LIBS graft_confine SOURCES test_confine.c)
+target_compile_definitions(test-server-confine PRIVATE TEST_PLUGIN_DIR="${GRAFT_TEST_PLUGIN_DIR}")
+add_dependencies(test-server-confine test-plugins plugin-passthrough plugin-nydus-rafs plugin-idmap)

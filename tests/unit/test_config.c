@@ -101,14 +101,14 @@ static const struct bad bad_server[] = {
 	  "t.ini:2: rlimit-nofile = many: must be a whole number from 0 to 1073741816" },
 	{ SERVER "plugins = probe ../x\n",
 	  "t.ini:5: plugins: '../x' is not a plugin's name ([a-z0-9][a-z0-9-]*, at most 64 bytes)" },
-	{ TRANSPORT MOUNT "[server]\nsandbox = none\nplugin-dir = " TEST_PLUGIN_DIR "\n",
-	  "t.ini:7: [server]: seccomp = kill is the default and not in this release; write seccomp = none" },
+	{ SERVER "modcaps = +chown:\n" TRANSPORT MOUNT,
+	  "t.ini:5: modcaps = +chown:: empty modcap found: '+chown:'" },
+	{ SERVER "modcaps = +bogus\n" TRANSPORT MOUNT,
+	  "t.ini:5: modcaps = +bogus: invalid capability 'bogus': the names are those of capabilities(7), without CAP_" },
 	{ TRANSPORT MOUNT "[server]\nplugin-dir = " TEST_PLUGIN_DIR "\n",
 	  "t.ini:7: [server]: sandbox = namespace is the default and not in this release; write sandbox = none" },
 	{ TRANSPORT MOUNT "[server]\nsandbox = chroot\nplugin-dir = " TEST_PLUGIN_DIR "\n",
 	  "t.ini:8: sandbox = chroot: not in this release; write sandbox = none" },
-	{ TRANSPORT MOUNT "[server]\nsandbox = none\nseccomp = log\nplugin-dir = " TEST_PLUGIN_DIR "\n",
-	  "t.ini:9: seccomp = log: not in this release; write seccomp = none" },
 };
 
 static const struct bad bad_transport[] = {
