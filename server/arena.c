@@ -2,6 +2,8 @@
 /* A request's private memory: bump allocation, embedded first. */
 #include "server/arena.h"
 
+#include "server/quota.h"
+
 #include <stdlib.h>
 
 #define BLOCK_MIN 16384 /* bytes of a heap block for small pieces */
@@ -21,15 +23,22 @@ void arena_init(struct arena *a)
 {
 	a->used = 0;
 	a->blocks = NULL;
+	a->quota = NULL;
 }
 
 static void *alloc_block(struct arena *a, size_t bytes)
 {
 	size_t size = bytes > BLOCK_MIN ? bytes : BLOCK_MIN;
-	struct arena_block *b = malloc(sizeof(*b) + size);
+	struct arena_block *b;
 
-	if (!b)
+	if (a->quota && !quota_take(a->quota, sizeof(*b) + size))
 		return NULL;
+	b = malloc(sizeof(*b) + size);
+	if (!b) {
+		if (a->quota)
+			quota_give(a->quota, sizeof(*b) + size);
+		return NULL;
+	}
 	b->size = size;
 	b->next = a->blocks;
 	a->blocks = b;
@@ -55,6 +64,8 @@ void arena_reset(struct arena *a)
 		struct arena_block *b = a->blocks;
 
 		a->blocks = b->next;
+		if (a->quota)
+			quota_give(a->quota, sizeof(*b) + b->size);
 		free(b);
 	}
 	a->used = 0;

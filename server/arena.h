@@ -8,16 +8,18 @@
 #define ARENA_EMBEDDED 4096 /* bytes: names of any length and the iovecs of 256 pages */
 
 struct arena_block;
+struct quota;
 
 /* One thread at a time: whoever runs the request. */
 struct arena {
 	size_t used;                /* bytes of the present block (the embedded one where blocks is NULL) */
 	struct arena_block *blocks; /* newest first */
+	struct quota *quota;        /* heap blocks count in it, in bytes; NULL: in none. Changed only while there are none */
 	_Alignas(16) unsigned char embedded[ARENA_EMBEDDED];
 };
 
 void arena_init(struct arena *a);
-/* 16-byte aligned, not zeroed; NULL when out of memory. The caller bounds bytes. */
+/* 16-byte aligned, not zeroed; NULL when out of memory, or when the quota is. The caller bounds bytes. */
 void *arena_alloc(struct arena *a, size_t bytes);
 /* Frees everything that was allocated. */
 void arena_reset(struct arena *a);

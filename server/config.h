@@ -55,6 +55,15 @@ enum config_flag_key {
 	CONFIG_KEY_COUNT
 };
 
+/* Bounds of what one client may hold; 0: none but those that the server and its plugins have anyway. See docs/limits.md. */
+struct guest_limits {
+	uint64_t nodes;  /* that plugins keep for it */
+	uint64_t open;   /* files, directories, owners of locks */
+	uint64_t memory; /* bytes for its requests, beyond what each has of its own */
+};
+
+#define GUEST_MEMORY_LEAST (4u << 20) /* bytes: the largest request there is, and as much again for plugins, twice */
+
 /* [transport vhost-user], [transport fuse], or either with a NAME behind it where several stand */
 struct transport_config {
 	uint32_t kind;      /* enum graft_transport; says which of the keys below hold, others are NULL, 0 or -1 */
@@ -71,6 +80,7 @@ struct transport_config {
 	uint32_t threads;                /* fuse: 1..64, 0: auto */
 	bool read_only;                  /* fuse */
 	uint32_t flag[CONFIG_KEY_COUNT]; /* enum config_flag */
+	struct guest_limits limits;
 	struct options *options;
 	char *where;
 };

@@ -176,6 +176,7 @@ static int take_vhost_user(struct transport_config *t, struct graft_error *err)
 	t->tag = set->tag;
 	t->queues = (uint32_t)set->queues;
 	t->once = set->once;
+	t->limits = set->limits;
 	memcpy(t->flag, set->flag, sizeof(t->flag));
 	return res == 0 ? read_cpus(t->options, set->queue_cpus, &t->cpus, err) : res;
 }
@@ -188,6 +189,7 @@ static int take_fuse(struct transport_config *t, struct graft_error *err)
 	t->mountpoint = set->mountpoint;
 	t->threads = (uint32_t)threads;
 	t->read_only = set->read_only;
+	t->limits = set->limits;
 	t->fd = -1;
 	memcpy(t->flag, set->flag, sizeof(t->flag));
 	t->flag[CONFIG_KEY_SUBMOUNTS] = CONFIG_FLAG_NEVER;

@@ -35,9 +35,21 @@ static int check_listener(const struct transport_config *t, struct graft_error *
 	return t->socket ? check_socket(t->options, "socket", t->socket, unix_name(t->socket) != NULL, err) : 0;
 }
 
+/* Less would refuse a client's ordinary requests. */
+static int check_limits(const struct transport_config *t, struct graft_error *err)
+{
+	if (!t->limits.memory || t->limits.memory >= GUEST_MEMORY_LEAST)
+		return 0;
+	return error_set(err, EINVAL, "%s: max-memory = %llu: must be 0 or at least %uM",
+			 options_where(t->options, "max-memory"), (unsigned long long)t->limits.memory,
+			 GUEST_MEMORY_LEAST >> 20);
+}
+
 static int check_transport(const struct config *c, const struct transport_config *t, struct graft_error *err)
 {
 	int res = t->kind == GRAFT_VHOST_USER ? check_listener(t, err) : 0;
+	if (res == 0)
+		res = check_limits(t, err);
 	if (res != 0)
 		return res;
 	const char *fault = t->mountpoint ? config_path_fault(t->mountpoint) : NULL;

@@ -59,12 +59,14 @@ struct server_settings {
 struct transport_settings {
 	const char *socket, *socket_group, *tag, *queue_cpus, *poll_us; /* all but poll_us may be NULL */
 	uint64_t fd, queues; /* fd: UINT64_MAX if absent */
+	struct guest_limits limits;
 	uint32_t flag[CONFIG_KEY_COUNT];
 	bool once;
 };
 
 struct fuse_settings {
 	const char *mountpoint, *threads;
+	struct guest_limits limits;
 	bool read_only;
 	uint32_t flag[CONFIG_KEY_COUNT];
 };

@@ -27,6 +27,14 @@ static const char *const flags[] = { "auto", "never", "always", NULL };
 	FLAG(settings, "locks", CONFIG_KEY_LOCKS, "the client's POSIX and BSD locks reach the server"), \
 	FLAG(settings, "no-open", CONFIG_KEY_NO_OPEN, "files are opened without asking the server")
 
+/* Bounds of one client: rows that every kind of transport has. */
+#define LIMIT(settings, k, field, h) \
+	{ .key = k, .dflt = "0", .type = GRAFT_OPT_U64, .offset = offsetof(struct settings, limits.field), .help = h }
+#define LIMITS(settings) \
+	LIMIT(settings, "max-nodes", nodes, "files and directories one client may know at the same time, 0: no bound here"), \
+	LIMIT(settings, "max-open", open, "files, directories and owners of locks one client may have open, 0: no bound here"), \
+	LIMIT(settings, "max-memory", memory, "bytes one client's requests may take at the same time, 0: no bound here")
+
 const struct graft_opt config_server_options[] = {
 	{ .key = "instance", .dflt = "graftfs", .type = GRAFT_OPT_STRING, SERVER(instance),
 	  .help = "name of this server among others on the host" },
@@ -72,6 +80,7 @@ const struct graft_opt config_transport_options[] = {
 	  .help = "microseconds a queue looks out for requests before it sleeps: auto, or at most 0 to 1000" },
 	{ .key = "once", .dflt = "false", .type = GRAFT_OPT_BOOL, TRANSPORT(once),
 	  .help = "end after the first front end has left" },
+	LIMITS(transport_settings),
 	FLAGS(transport_settings),
 	FLAG(transport_settings, "submounts", CONFIG_KEY_SUBMOUNTS,
 	     "mounts, and file systems inside a share, show as mounts of their own"),
@@ -86,6 +95,7 @@ const struct graft_opt config_fuse_options[] = {
 	  .help = "threads that read requests, auto or 1 to 64" },
 	{ .key = "read-only", .dflt = "false", .type = GRAFT_OPT_BOOL, FUSE(read_only),
 	  .help = "mount it read-only, which spares the kernel a GETATTR for each file that was read" },
+	LIMITS(fuse_settings),
 	FLAGS(fuse_settings),
 	FLAG(fuse_settings, "passthrough", CONFIG_KEY_PASSTHROUGH,
 	     "the kernel reads and writes files itself that a mount has on this host"),

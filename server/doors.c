@@ -108,7 +108,7 @@ static int make(struct doors *d, struct way *way, const struct config *config, u
 {
 	const struct transport_config *c = &config->transports[i];
 
-	way->fuse = (struct fuse_door){ .server = server, .name = c->name, .keys = c->flag };
+	way->fuse = (struct fuse_door){ .server = server, .name = c->name, .keys = c->flag, .limits = c->limits };
 	if (c->kind == GRAFT_DEV_FUSE)
 		way->transport = make_dev_fuse(c, config->server.instance, way, err);
 	else

@@ -110,4 +110,6 @@ const struct graft_host host_services = {
 	.backing_open = backing_open,
 	.backing_close = backing_close,
 	.store = host_store,
+	.claim = session_claim,
+	.unclaim = session_unclaim,
 };

@@ -33,6 +33,7 @@ struct request {
 	bool entered;             /* it is a user of sm by itself: it went ASYNC and let go of the view */
 	bool switch_off;          /* ENOSYS may leave: the client need not ask again */
 	bool keep_view;           /* it needs the view until it ends */
+	bool opens;               /* it has a place for the handle that it may give, see session_mount_may_open */
 	struct root_handles *roots; /* OPENDIR of node 1: where root_fh was taken for it; else NULL */
 	uint64_t root_fh;
 	uint32_t queue_shard; /* its queue's; constant while it has a conn */

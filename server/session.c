@@ -3,6 +3,7 @@
 #include "server/session.h"
 
 #include "lib/cleanup.h"
+#include "lib/log.h"
 #include "server/barrier.h"
 #include "server/fuse/backing.h"
 #include "server/fuse/conn.h"
@@ -24,6 +25,8 @@ struct session *session_new(struct fuse_conn *c, const struct graft_session *pub
 	s->conn = c;
 	atomic_init(&s->refs, 1);
 	root_handles_init(&s->roots);
+	s->nodes.max = s->pub.max_nodes = c->door->limits.nodes;
+	s->open.max = s->pub.max_open = c->door->limits.open;
 	return s;
 }
 
@@ -235,8 +238,91 @@ void session_mount_release(struct session_mount *sm)
 	if (atomic_fetch_sub_explicit(&sm->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	end_backing(sm);
+	quota_give(&sm->session->open, atomic_load_explicit(&sm->open, memory_order_relaxed));
 	session_release(sm->session);
 	free(sm);
+}
+
+/* -ENFILE; told once in a session, as the client may ask again and again. */
+static int refuse(struct session *s, struct quota *q, const char *key, const char *until)
+{
+	if (quota_tell(q))
+		log_warn(s->conn->door->name, "%s = %llu is reached: ENFILE until the client has %s some", key,
+			 (unsigned long long)q->max, until);
+	return -ENFILE;
+}
+
+static int refuse_node(struct session *s)
+{
+	return refuse(s, &s->nodes, "max-nodes", "forgotten");
+}
+
+static int refuse_open(struct session *s)
+{
+	return refuse(s, &s->open, "max-open", "closed");
+}
+
+int session_mount_may_open(struct session_mount *sm)
+{
+	struct session *s = sm->session;
+
+	if (!s->open.max)
+		return 0;
+	if (!quota_take(&s->open, 1))
+		return refuse_open(s);
+	atomic_fetch_add_explicit(&sm->open, 1, memory_order_relaxed);
+	return 0;
+}
+
+/* A client can close more than it opened, and in another mount. */
+void session_mount_not_open(struct session_mount *sm)
+{
+	uint64_t open;
+
+	if (!sm->session->open.max)
+		return;
+	open = atomic_load_explicit(&sm->open, memory_order_relaxed);
+	do {
+		if (!open)
+			return;
+	} while (!atomic_compare_exchange_weak_explicit(&sm->open, &open, open - 1, memory_order_relaxed,
+							memory_order_relaxed));
+	quota_give(&sm->session->open, 1);
+}
+
+int session_may_make(struct session *s)
+{
+	return quota_full(&s->nodes) ? refuse_node(s) : 0;
+}
+
+/* The public part is the first; plugins get it to read only. */
+static struct session *session_of(const struct graft_session *pub)
+{
+	return (struct session *)(uintptr_t)pub;
+}
+
+int session_claim(const struct graft_session *pub, uint32_t what)
+{
+	struct session *s = session_of(pub);
+
+	switch (what) {
+	case GRAFT_CLAIM_NODE:
+		return quota_take(&s->nodes, 1) ? 0 : refuse_node(s);
+	case GRAFT_CLAIM_OPEN:
+		return quota_take(&s->open, 1) ? 0 : refuse_open(s);
+	default:
+		return -EINVAL;
+	}
+}
+
+void session_unclaim(const struct graft_session *pub, uint32_t what, uint64_t n)
+{
+	struct session *s = session_of(pub);
+
+	if (what == GRAFT_CLAIM_NODE)
+		quota_give(&s->nodes, n);
+	else if (what == GRAFT_CLAIM_OPEN)
+		quota_give(&s->open, n);
 }
 
 uint64_t session_mount_held(const struct session_mount *sm, enum session_held what)

@@ -4,6 +4,7 @@
 #define GRAFT_SERVER_SESSION_H
 
 #include "server/mount.h"
+#include "server/quota.h"
 #include "server/root_handles.h"
 #include "server/shard.h"
 
@@ -43,6 +44,7 @@ struct session_mount {
 	 */
 	int *backing;
 	_Atomic uint32_t nbacking;
+	_Atomic uint64_t open; /* places of the session's quota that its handles have; relaxed */
 	struct session_mount *next, *prev; /* of the mount, protected by the mount table's lock */
 	struct session_shard shards[SHARD_COUNT];
 	void *states[]; /* by member */
@@ -72,6 +74,8 @@ struct session {
 	struct session_pin *pins; /* ascending places */
 	uint32_t npins;
 	uint32_t serials; /* given so far */
+	/* any thread; written often where they are bounded, so far from what each request reads */
+	struct quota nodes, open;
 };
 
 /* No mount yet; one reference. NULL when out of memory. */
@@ -96,6 +100,17 @@ void session_mount_end_backing(struct session_mount *sm);
 uint64_t session_mount_held(const struct session_mount *sm, enum session_held what);
 /* Umounted or replaced, and the client holds nothing of it any more. */
 bool session_mount_let_go(const struct session_mount *sm);
+
+/* From now on the client may have one handle more in sm. -ENFILE: no. */
+int session_mount_may_open(struct session_mount *sm);
+/* It has one handle less there, or got none after all. */
+void session_mount_not_open(struct session_mount *sm);
+/* -ENFILE: the client could not be told of a new object, since it knows as many as it may. Else 0. */
+int session_may_make(struct session *s);
+
+/* The services of the same names (plugin.h). */
+int session_claim(const struct graft_session *pub, uint32_t what);
+void session_unclaim(const struct graft_session *pub, uint32_t what, uint64_t n);
 
 /* Whoever sees what was let go of sees what was given before: release and acquire. */
 static inline void session_mount_give(struct session_mount *sm, uint32_t shard, enum session_held what)

@@ -105,6 +105,8 @@ struct graft_session {
 	uint64_t flags;     /* negotiated INIT flags, FUSE_* (bits 32.. are flags2) */
 	uint32_t max_write; /* bytes */
 	uint32_t transport; /* enum graft_transport */
+	/* since 1.1 */
+	uint64_t max_nodes, max_open; /* what graft_host.claim allows; 0: no bound, and claim and unclaim may be left out */
 };
 
 enum graft_transport { GRAFT_VHOST_USER = 1, GRAFT_DEV_FUSE = 2 };
@@ -273,6 +275,19 @@ struct graft_host {
 	 * -EINVAL: the root, or a length that cannot be; -ENOTCONN: the session ends; or what the client says. */
 	int (*store)(struct graft_slot *, const struct graft_session *, uint64_t node, uint64_t off, const struct iovec *iov,
 		     uint32_t niov);
+
+	/*
+	 * Bounds of what one client holds (max-nodes and max-open of its transport). claim, before the plugin keeps one more thing for the
+	 * session (enum graft_claim): 0, or -ENFILE, which ends the request. What is gone is given back by unclaim, everything
+	 * before session_close returns. Handles of OPEN, OPENDIR, CREATE and TMPFILE are counted by the server. Quick.
+	 */
+	int (*claim)(const struct graft_session *, uint32_t what);
+	void (*unclaim)(const struct graft_session *, uint32_t what, uint64_t n);
+};
+
+enum graft_claim {
+	GRAFT_CLAIM_NODE = 1, /* a node that takes memory while the client knows it */
+	GRAFT_CLAIM_OPEN = 2  /* what lasts as an open file does, but is none: the owner of a lock */
 };
 
 /*

@@ -101,10 +101,25 @@ static struct lock_owner *owner_get(struct lock_table *t, uint64_t node, uint64_
 	return find(t, node, owner);
 }
 
+/* An owner has a descriptor for as long as it has locks: it counts as an open file. 0 or -ENOLCK. */
+static int claim(const struct pt_session *s)
+{
+	if (!s->session->max_open)
+		return 0;
+	return s->inst->host->claim(s->session, GRAFT_CLAIM_OPEN) ? -ENOLCK : 0;
+}
+
+static void unclaim(const struct pt_session *s)
+{
+	if (s->session->max_open)
+		s->inst->host->unclaim(s->session, GRAFT_CLAIM_OPEN, 1);
+}
+
 static void owner_free(struct lock_table *t, struct lock_owner *o)
 {
 	close(o->fd);
 	pt_handle_fd_give(t->session);
+	unclaim(t->session);
 	free(o);
 }
 
@@ -162,13 +177,18 @@ static int owner_make(struct lock_table *t, uint64_t node, uint64_t owner, struc
 	*out = owner_get(t, node, owner);
 	if (*out)
 		return 0;
-	if (pt_handle_fd_take(s, PT_FD_FILE) < 0)
+	if (claim(s))
 		return -ENOLCK;
+	if (pt_handle_fd_take(s, PT_FD_FILE) < 0) {
+		unclaim(s);
+		return -ENOLCK;
+	}
 	struct lock_owner *made = calloc(1, sizeof(*made));
 	int fd = made ? open_for_locks(s, node) : -ENOMEM;
 	if (fd < 0) {
 		free(made);
 		pt_handle_fd_give(s);
+		unclaim(s);
 		return fd;
 	}
 	*made = (struct lock_owner){.node = node, .owner = owner, .fd = fd, .users = 1, .idle = true};

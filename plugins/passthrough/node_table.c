@@ -292,7 +292,7 @@ void node_unpin(struct node_table *t, struct node *n)
 		node_release(t, n);
 }
 
-struct node *node_alloc(struct node_table *t, uint64_t *id)
+static struct node *alloc(struct node_table *t, uint64_t *id)
 {
 	uint32_t index = slab_alloc(&t->nodes);
 	struct node *n;
@@ -316,6 +316,23 @@ struct node *node_alloc(struct node_table *t, uint64_t *id)
 	return n;
 }
 
+static void unclaim(const struct node_table *t)
+{
+	if (t->bounded)
+		t->inst->host->unclaim(t->session, GRAFT_CLAIM_NODE, 1);
+}
+
+/* The root is not counted: it is there whether the client knows it or not. */
+struct node *node_alloc(struct node_table *t, uint64_t *id)
+{
+	if (t->bounded && t->inst->host->claim(t->session, GRAFT_CLAIM_NODE))
+		return NULL;
+	struct node *n = alloc(t, id);
+	if (!n)
+		unclaim(t);
+	return n;
+}
+
 void node_release(struct node_table *t, struct node *n)
 {
 	int fd = node_word_fd(atomic_load_explicit(&n->word, memory_order_relaxed));
@@ -328,6 +345,7 @@ void node_release(struct node_table *t, struct node *n)
 		mount_fds_put(t->inst->mounts, n->mount);
 	atomic_store_explicit(&n->word, 0, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&t->inst->count.nodes, 1, memory_order_relaxed);
+	unclaim(t);
 	slab_free(&t->nodes, slab_index(&t->nodes, n));
 }
 
@@ -363,7 +381,7 @@ static int add_root(struct node_table *t)
 		return -errno;
 	if (slab_alloc(&t->nodes) != 0)
 		return -ENOMEM;
-	n = t->root = node_alloc(t, &id);
+	n = t->root = alloc(t, &id);
 	if (!n || (uint32_t)id != ROOT_INDEX)
 		return -ENOMEM;
 	struct node_key k = node_key(&stx);
@@ -409,6 +427,8 @@ int node_table_new(struct pt_session *s)
 		return -ENOMEM;
 	memset(t, 0, sizeof(*t));
 	t->inst = s->inst;
+	t->session = s->session;
+	t->bounded = s->session->max_nodes;
 	s->nodes = t;
 	for (size_t i = 0; i < NODE_SHARDS; i++)
 		pthread_mutex_init(&t->shards[i].lock, NULL);

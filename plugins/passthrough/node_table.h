@@ -61,6 +61,8 @@ struct node_shard {
 /* Lock order: shard, slab. No lock is held across a system call on the share. */
 struct node_table {
 	struct graft_inst *inst;
+	const struct graft_session *session;
+	bool bounded;  /* nodes are claimed */
 	uint32_t slot; /* in fd_budget */
 	struct node *root;
 	uint64_t seed;
@@ -116,7 +118,7 @@ struct node *node_pin(struct node_table *t, uint64_t id, uint64_t *word);
 /* The last user frees a node that was forgotten. */
 void node_unpin(struct node_table *t, struct node *n);
 
-/* A new node with a look-up count of 1 and the id it will have; NULL when the table is full or memory short. */
+/* A new node with a look-up count of 1 and the id it will have; NULL when the table or the session's bound is full, or memory short. */
 struct node *node_alloc(struct node_table *t, uint64_t *id);
 /* Gives back what node_alloc gave, or a forgotten node nobody uses: with its handle, mount and descriptor. */
 void node_release(struct node_table *t, struct node *n);

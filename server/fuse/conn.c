@@ -35,6 +35,7 @@ struct fuse_conn *conn_new(const struct fuse_door *door, struct transport *t)
 	c->transport = t;
 	c->kind = t->ops->kind;
 	c->reap.fn = reap_run;
+	c->memory.max = door->limits.memory;
 	async_list_init(&c->async);
 	watch_list_add(c->server->watch, &c->async);
 	pthread_mutex_init(&c->lock, NULL);
@@ -90,6 +91,7 @@ void conn_attach(struct fuse_conn *c, struct request *r)
 	r->conn = c;
 	r->queue_shard = q ? q->shard : SHARD_SHARED;
 	r->queue_ended = q && r->transport->queue ? &q->ended : NULL;
+	r->arena.quota = c->memory.max ? &c->memory : NULL;
 	r->prev = NULL;
 	r->next = c->requests;
 	if (r->next)

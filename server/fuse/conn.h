@@ -5,6 +5,7 @@
 
 #include "server/async.h"
 #include "server/config.h"
+#include "server/quota.h"
 #include "server/request.h"
 #include "server/server.h"
 
@@ -13,6 +14,7 @@ struct fuse_door {
 	struct server *server;
 	const char *name;     /* for the log */
 	const uint32_t *keys; /* enum config_flag, by enum config_flag_key */
+	struct guest_limits limits; /* of each client */
 };
 
 struct conn_queue; /* a queue's shard of the counts */
@@ -48,6 +50,7 @@ struct fuse_conn {
 	uint32_t nsessions; /* that are not freed yet */
 	uint32_t reaping; /* reaps posted or running */
 	bool reap_posted;
+	struct quota memory; /* bytes in the heap for its requests */
 };
 
 /* transport_client.connect and .disconnect. conn_free waits for the session's end; no request may be in flight. */

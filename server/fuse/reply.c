@@ -77,8 +77,13 @@ static int settle(struct request *r, int res)
 		return res;
 	if (flags & OP_RELEASES) {
 		session_mount_take(r->sm, r->shard, SESSION_HANDLES, 1);
+		/* Whatever else came of it, a handle that was there is gone. */
+		if (res != -EBADF)
+			session_mount_not_open(r->sm);
 		forget_check(r->sm);
 	}
+	if (res && r->opens)
+		session_mount_not_open(r->sm);
 	if (res)
 		return res;
 	if (flags & OP_OPENS) {

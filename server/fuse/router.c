@@ -210,8 +210,21 @@ static int release_gone(const struct request *r, const struct view *v)
 	if (!(r->op->flags & OP_RELEASES) || !slot)
 		return -ESTALE;
 	session_mount_take(v->slots[slot].sm, r->shard, SESSION_HANDLES, 1);
+	session_mount_not_open(v->slots[slot].sm);
 	forget_check(v->slots[slot].sm);
 	return 0;
+}
+
+/* What makes or opens something that the client may not have is not begun. */
+static int admit(struct request *r, struct session_mount *sm)
+{
+	int res = r->op->flags & OP_EXTENDS ? session_may_make(sm->session) : 0;
+
+	if (res || !(r->op->flags & OP_OPENS))
+		return res;
+	res = session_mount_may_open(sm);
+	r->opens = !res;
+	return res;
 }
 
 int router_start(struct request *r, const struct view *v)
@@ -226,6 +239,11 @@ int router_start(struct request *r, const struct view *v)
 	r->sm = spot.sm;
 	if (spot.dir || second.dir) {
 		res = check_names(r, &spot, &second);
+		if (res)
+			return res;
+	}
+	if (spot.sm && r->op->flags & (OP_EXTENDS | OP_OPENS)) {
+		res = admit(r, spot.sm);
 		if (res)
 			return res;
 	}

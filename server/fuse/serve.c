@@ -176,7 +176,7 @@ static void start(struct fuse_conn *c, struct request *r, struct transport_reque
 	r->began = begin(r);
 	r->sm = NULL;
 	r->roots = NULL;
-	r->entered = r->keep_view = r->switch_off = false;
+	r->entered = r->keep_view = r->switch_off = r->opens = false;
 	r->on_worker = false;
 	r->alloc_left = ALLOC_MAX;
 	r->call.nframes = 0;

@@ -287,6 +287,26 @@ static int host_metric(struct graft_slot *slot, const char *name, const char *un
 	return res;
 }
 
+/* The services know nothing but the session, so the last host made is the one. */
+static struct fake_host *claim_host;
+
+static int host_claim(const struct graft_session *session, uint32_t what)
+{
+	struct fake_host *fake = claim_host;
+
+	(void)session;
+	if (atomic_fetch_add(&fake->claimed[what], 1) < fake->claim_max[what])
+		return 0;
+	atomic_fetch_sub(&fake->claimed[what], 1);
+	return -ENFILE;
+}
+
+static void host_unclaim(const struct graft_session *session, uint32_t what, uint64_t n)
+{
+	(void)session;
+	atomic_fetch_sub(&claim_host->claimed[what], n);
+}
+
 struct fake_host *fake_host_new(void)
 {
 	struct fake_host *fake = must(calloc(1, sizeof(*fake)));
@@ -309,7 +329,10 @@ struct fake_host *fake_host_new(void)
 		.invalidate = host_invalidate,
 		.metric = host_metric,
 		.store = host_store,
+		.claim = host_claim,
+		.unclaim = host_unclaim,
 	};
+	claim_host = fake;
 	fake->slot.fake = fake;
 	fake->jobs_end = &fake->jobs;
 	atomic_store(&fake->fd_limit, 1000);

@@ -35,6 +35,9 @@ struct fake_host {
 	/* host->store, called on the plugin's own threads. NULL: -ENOTSUP. */
 	int (*store_hook)(struct fake_host *, const struct graft_session *, uint64_t node, uint64_t off, const struct iovec *,
 			  uint32_t niov);
+	/* host->claim allows that many of each enum graft_claim, and counts them where session->max_nodes or max_open is set. */
+	uint64_t claim_max[3];
+	_Atomic uint64_t claimed[3];
 	/* May be changed at any time. */
 	_Atomic uint32_t fd_limit;
 	_Atomic int alloc_failures; /* that many of the next host->alloc calls fail; negative: all */

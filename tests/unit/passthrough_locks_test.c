@@ -188,6 +188,35 @@ static void test_refuses(void **state)
 	assert_int_equal(flush(&a, FUSE_RELEASE, 1), 0);
 }
 
+/* An owner takes one of the places for open files while it has locks. */
+static void test_claims(void **state)
+{
+	struct fixture *f = *state;
+	struct guest a;
+
+	f->session.max_open = 2;
+	f->fake->claim_max[GRAFT_CLAIM_OPEN] = 2;
+	guest_open(&a, f, true);
+	assert_int_equal(call(&a, FUSE_SETLK, 1, F_WRLCK, 0, 9), 0);
+	assert_int_equal(call(&a, FUSE_SETLK, 1, F_WRLCK, 20, 29), 0);
+	assert_int_equal(call(&a, FUSE_SETLK, 2, F_WRLCK, 40, 49), 0);
+	assert_int_equal(f->fake->claimed[GRAFT_CLAIM_OPEN], 2);
+	assert_int_equal(call(&a, FUSE_SETLK, 3, F_WRLCK, 60, 69), -ENOLCK);
+	/* One that got no lock keeps no place. */
+	assert_int_equal(flush(&a, FUSE_FLUSH, 2), 0);
+	assert_int_equal(call(&a, FUSE_SETLK, 3, F_WRLCK, 0, 9), -EAGAIN);
+	assert_int_equal(f->fake->claimed[GRAFT_CLAIM_OPEN], 1);
+	assert_int_equal(call(&a, FUSE_SETLK, 3, F_WRLCK, 60, 69), 0);
+	/* No descriptor for an owner. */
+	assert_int_equal(flush(&a, FUSE_FLUSH, 3), 0);
+	f->fake->fd_limit = 0;
+	assert_int_equal(call(&a, FUSE_SETLK, 3, F_WRLCK, 60, 69), -ENOLCK);
+	f->fake->fd_limit = 1000;
+	assert_int_equal(f->fake->claimed[GRAFT_CLAIM_OPEN], 1);
+	fixture_stop(f);
+	assert_int_equal(f->fake->claimed[GRAFT_CLAIM_OPEN], 0);
+}
+
 static void test_two_sessions(void **state)
 {
 	struct fixture *f = *state;
@@ -521,7 +550,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_free)
 	const struct CMUnitTest tests[] = {
-	    T(test_posix),          T(test_refuses),      T(test_two_sessions),
+	    T(test_posix),          T(test_refuses),      T(test_claims),         T(test_two_sessions),
 	    T(test_flock),          T(test_waiting),      T(test_waiting_for_release),
 	    T(test_cancel),         T(test_cancel_early), T(test_too_many),
 	    T(test_end_of_session),

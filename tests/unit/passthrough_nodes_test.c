@@ -377,6 +377,36 @@ static void test_max_nodes(void **state)
 	assert_int_equal(look(f, 16, &extra), 0);
 }
 
+/* A bound of the session's, beside the table's own. */
+static void test_claims(void **state)
+{
+	struct fixture *f = *state;
+	struct fuse_entry_out out[8], extra;
+
+	make_files(f, 20);
+	f->session.max_nodes = 8;
+	f->fake->claim_max[GRAFT_CLAIM_NODE] = 8;
+	assert_int_equal(fixture_start(f), 0);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(look(f, i, &out[i]), 0);
+	assert_int_equal(look(f, 8, &extra), -ENFILE);
+	/* What is known already takes no more, however often it is looked up. */
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(look(f, 3, &extra), 0);
+	assert_int_equal(f->fake->claimed[GRAFT_CLAIM_NODE], 8);
+	fixture_forget(f, out[3].nodeid, 100);
+	assert_int_equal(look(f, 8, &extra), -ENFILE);
+	/* Forgotten too often, and forgotten though it was never known. */
+	fixture_forget(f, out[3].nodeid, 1000);
+	fixture_forget(f, out[3].nodeid, 1000);
+	fixture_forget(f, 12345, 1000);
+	assert_int_equal(f->fake->claimed[GRAFT_CLAIM_NODE], 7);
+	assert_int_equal(look(f, 8, &extra), 0);
+	assert_int_equal(look(f, 9, &extra), -ENFILE);
+	fixture_stop(f);
+	assert_int_equal(f->fake->claimed[GRAFT_CLAIM_NODE], 0);
+}
+
 /* Open files come first: nodes give their descriptors up for them. */
 static void test_files_take_from_nodes(void **state)
 {
@@ -591,6 +621,7 @@ int main(void)
 		FIXTURE_TEST(test_stale),
 		FIXTURE_TEST(test_types_from_handles),
 		FIXTURE_TEST(test_max_nodes),
+		FIXTURE_TEST(test_claims),
 		FIXTURE_TEST(test_files_take_from_nodes),
 		FIXTURE_TEST(test_emfile),
 		FIXTURE_TEST(test_emfile_relieved),

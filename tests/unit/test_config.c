@@ -125,6 +125,9 @@ static const struct bad bad_transport[] = {
 	{ SERVER TRANSPORT "tag = 1234567890123456789012345678901234567\n" MOUNT,
 	  "t.ini:7: tag = 1234567890123456789012345678901234567: longer than 36 bytes" },
 	{ SERVER TRANSPORT "queues = 65\n", "t.ini:7: queues = 65: must be a whole number from 1 to 64" },
+	{ SERVER TRANSPORT "max-memory = 1M\n" MOUNT,
+	  "t.ini:7: max-memory = 1048576: must be 0 or at least 4M" },
+	{ SERVER TRANSPORT "max-nodes = many\n", "t.ini:7: max-nodes = many: must be a whole number, with K, M or G behind it for powers of 1024" },
 	{ SERVER TRANSPORT "poll-us = 1001\n",
 	  "t.ini:7: poll-us = 1001: must be auto or a whole number from 0 to 1000" },
 	{ SERVER TRANSPORT "poll-us = -1\n", "t.ini:7: poll-us = -1: must be auto or a whole number from 0 to 1000" },
@@ -348,7 +351,8 @@ static const char full[] =
 	"plugins = probe-plain probe-newer\nplugins = probe-layer\n"
 	"[transport vhost-user a]\nsocket = /run/a.sock\ntag = 123456789012345678901234567890123456\nqueues = 64\n"
 	"writeback = always\nsubmounts = never\n"
-	"[transport vhost-user b]\nfd = 3\nonce = yes\nqueue-cpus = 0\npoll-us = 0\n"
+	"[transport vhost-user b]\nfd = 3\nonce = yes\nqueue-cpus = 0\npoll-us = 0\nmax-nodes = 5\nmax-open = 1K\n"
+	"max-memory = 8M\n"
 	"[transport fuse]\nmountpoint = /mnt/a\n"
 	"[transport fuse b]\nmountpoint = /mnt/ab\nthreads = 64\nread-only = yes\nwriteback = never\nlocks = always\n"
 	"[mount web]\nouter.source = /outer\nat = /\ntype = probe\nlayers = probe-layer:outer probe-plain probe-layer\n"
@@ -380,6 +384,10 @@ static void look_full(const struct config *c)
 	assert_int_equal(c->transports[1].cpus.cpu[0], 0);
 	assert_int_equal(c->transports[1].poll_us, 0);
 	assert_true(c->transports[1].once);
+	assert_int_equal(c->transports[1].limits.nodes, 5);
+	assert_int_equal(c->transports[1].limits.open, 1024);
+	assert_int_equal(c->transports[1].limits.memory, 8 << 20);
+	assert_int_equal(c->transports[0].limits.nodes, 0);
 	const struct mount_config *m = &c->mounts[0];
 	static const char *const names[] = { "outer", "probe-plain", "probe-layer", "web" };
 	assert_int_equal(m->nmembers, 4);
@@ -389,7 +397,7 @@ static void look_full(const struct config *c)
 	assert_string_equal(*(const char *const *)options_settings(m->members[0].options), "/outer");
 	assert_string_equal(*(const char *const *)options_settings(m->members[2].options), "/inner");
 	assert_string_equal(*(const char *const *)options_settings(m->members[3].options), "/srv");
-	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:38");
+	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:41");
 }
 
 static void look_fuse(const struct config *c)

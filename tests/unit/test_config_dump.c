@@ -21,7 +21,7 @@ static const char *const files[] = {
 	SERVER "[transport vhost-user]\nsocket = /run/x.sock\n[mount web]\nat = /\ntype = probe\nsource = /srv\n",
 	SERVER "log-file = /var/log/x\nworkers = 12\nstate-dir = /run/s\napi-socket = /run/s/api\n"
 	       "plugins =  probe-plain   probe-newer ; c\nplugins=probe-layer\nrlimit-nofile = 1M\n"
-	       "[transport vhost-user a]\nfd = 77\ntag = a;b #c\nonce = 1\nqueue-cpus = 0\npoll-us = 7\nlocks = always\n"
+	       "[transport vhost-user a]\nfd = 77\ntag = a;b #c\nonce = 1\nqueue-cpus = 0\npoll-us = 7\nmax-memory = 4M\nlocks = always\n"
 	       "[transport vhost-user b]\nsocket = /run/b\n"
 	       "[transport fuse]\nmountpoint = /mnt/a;b\nthreads = 5\nwriteback = never\n"
 	       "[mount d]\nat = /a/b c\ntype = probe\nsource = /d\n"
@@ -34,7 +34,8 @@ static const char *const files[] = {
 static const char first_dump[] =
 	"[server]\ninstance = graftfs\nlog-level = info\nsandbox = none\nseccomp = none\nworkers = auto\n"
 	"plugin-dir = " TEST_PLUGIN_DIR "\nrlimit-nofile = 0\n"
-	"\n[transport vhost-user]\nsocket = /run/x.sock\nqueues = 1\npoll-us = auto\nonce = false\n" FLAGS
+	"\n[transport vhost-user]\nsocket = /run/x.sock\nqueues = 1\npoll-us = auto\nonce = false\nmax-nodes = 0\n"
+	"max-open = 0\nmax-memory = 0\n" FLAGS
 	"\n[mount web]\nat = /\ntype = probe\nsource = /srv\nnodes = 1048576\ntimeout = 1\ncache = auto\n"
 	"readonly = false\n";
 
@@ -75,13 +76,15 @@ static void test_keys_kept(void **state)
 	static const char *const lines[] = {
 		"\nworkers = 12\n",
 		"[server]\ninstance = graftfs\nstate-dir = /run/s\napi-socket = /run/s/api\nlog-file = /var/log/x\n",
-		"\n[transport fuse]\nmountpoint = /mnt/a;b\nthreads = 5\nread-only = false\nwriteback = never\nposix-acl = auto\n"
+		"\n[transport fuse]\nmountpoint = /mnt/a;b\nthreads = 5\nread-only = false\nmax-nodes = 0\n"
+		"max-open = 0\nmax-memory = 0\nwriteback = never\nposix-acl = auto\n"
 		"security-label = auto\nkillpriv-v2 = auto\nreaddirplus = auto\nallow-mmap = auto\nlocks = auto\nno-open = auto\n"
 		"passthrough = auto\n\n[",
 		"\n[mount d]\nat = /a/b c\ntype = probe\nsource = /d\n",
 		"\nplugins = probe-plain   probe-newer\nplugins = probe-layer\n",
 		"\nrlimit-nofile = 1048576\n",
-		"\n[transport vhost-user a]\nfd = 77\ntag = a;b #c\nqueues = 1\nqueue-cpus = 0\npoll-us = 7\nonce = true\n",
+		"\n[transport vhost-user a]\nfd = 77\ntag = a;b #c\nqueues = 1\nqueue-cpus = 0\npoll-us = 7\nonce = true\nmax-nodes = 0\n"
+		"max-open = 0\nmax-memory = 4194304\n",
 		"\nlocks = always\nno-open = auto\n",
 		"\n[mount a.b-c]\nat = /\ntype = probe\nlayers = probe-layer:outer\tprobe-plain  probe-layer\n"
 		"source = /with blanks/and;semicolons\nlabel = [x] = \"y\"\nnodes = 2048\n"
