@@ -22,7 +22,9 @@ static _Atomic int level_now = GRAFT_LOG_INFO;
 static _Atomic int log_fd = STDERR_FILENO;
 static enum log_form form = LOG_FORM_PLAIN;
 static const char *program = "graftfsd";
-static char log_path[PATH_MAX]; /* main thread; empty: no file */
+/* Main thread. The folder is held, so that the file is found again from where its path leads nowhere (a sandbox). */
+static char log_path[PATH_MAX]; /* empty: no file */
+static int log_dir = -1;
 static void (*sink_fn)(void *user, int level, const char *line);
 static void *sink_user;
 
@@ -66,10 +68,29 @@ static void blank_controls(char *text)
 			*text = '?';
 }
 
-/* The file, or -errno with err. Nothing here waits for a reader: a FIFO that nobody reads is ENXIO. */
-static int open_file(const char *path, struct graft_error *err)
+/* The last part of a path. */
+static const char *last_part(const char *path)
 {
-	auto_close int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/* The folder of a path, or -errno with err. */
+static int open_folder(const char *path, struct graft_error *err)
+{
+	char folder[PATH_MAX];
+	int len = (int)(last_part(path) - path);
+	snprintf(folder, sizeof(folder), "%.*s", len, path);
+	int fd = open(len ? folder : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 ? fd : error_set(err, errno, "cannot open the log %.512s: %s", path, strerror(errno));
+}
+
+/* The file, or -errno with err. Nothing here waits for a reader: a FIFO that nobody reads is ENXIO. */
+static int open_file(int dir, const char *path, struct graft_error *err)
+{
+	const char *name = last_part(path);
+	auto_close int fd = openat(dir, *name ? name : ".",
+				   O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 	struct stat st;
 	if (fd < 0)
 		return error_set(err, errno, "cannot open the log %.512s: %s", path, strerror(errno));
@@ -84,9 +105,9 @@ static int open_file(const char *path, struct graft_error *err)
 }
 
 /* A file's descriptor number stays the same from file to file, so no thread writes to one that is closed. */
-static int switch_to(const char *path, struct graft_error *err)
+static int switch_to(int dir, const char *path, struct graft_error *err)
 {
-	auto_close int fd = open_file(path, err);
+	auto_close int fd = open_file(dir, path, err);
 	if (fd < 0)
 		return fd;
 	int now = atomic_load_explicit(&log_fd, memory_order_relaxed);
@@ -102,16 +123,20 @@ int log_open(const char *path, struct graft_error *err)
 	if (strlen(path) >= sizeof(log_path))
 		return error_set(err, ENAMETOOLONG, "cannot open the log: its path has more than %zu bytes",
 				 sizeof(log_path) - 1);
-	int res = switch_to(path, err);
-	if (res == 0)
-		strcpy(log_path, path);
-	return res;
+	auto_close int dir = open_folder(path, err);
+	int res = dir < 0 ? dir : switch_to(dir, path, err);
+	if (res != 0)
+		return res;
+	strcpy(log_path, path);
+	cleanup_close(&log_dir);
+	log_dir = steal_fd(&dir);
+	return 0;
 }
 
 int log_reopen(void)
 {
 	struct graft_error err = { 0 };
-	int res = *log_path != '\0' ? switch_to(log_path, &err) : 0;
+	int res = *log_path != '\0' ? switch_to(log_dir, log_path, &err) : 0;
 	if (res != 0)
 		log_err(NULL, "%s; the old one goes on", err.text);
 	return res;

@@ -34,7 +34,7 @@ void log_set_sink(void (*sink)(void *user, int level, const char *line), void *u
  */
 int log_open(const char *path, struct graft_error *err);
 /*
- * Opens the path of log_open again, whose file somebody may have renamed. The new one takes the old one's descriptor at
+ * Opens the file of log_open again, by its name in the folder of then, for somebody may have renamed it. The new one takes the old one's descriptor at
  * once, so no line is lost. 0, also where there is no log file; -errno, after a line about it in the old file, which
  * stays. Main thread.
  */

@@ -36,6 +36,7 @@ struct control_host {
 	uint32_t version; /* CONTROL_VERSION */
 	void *server;
 	const struct config *config; /* effective, constant */
+	int pid; /* of the process that was started, which is not the one inside a sandbox */
 
 	void (*log)(int level, const char *object, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 	void (*set_log_level)(int level); /* enum graft_log_level */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* --- mounts */
 
@@ -174,6 +175,7 @@ void control_host_init(struct control_host *host, struct control_server *s)
 		.version = CONTROL_VERSION,
 		.server = s,
 		.config = s->config,
+		.pid = getpid(),
 		.log = log_msg,
 		.set_log_level = log_set_level,
 		.log_level = log_level,

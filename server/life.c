@@ -22,6 +22,7 @@ struct life {
 	int reopen;  /* eventfd: the log shall be opened again, which is for the main thread */
 	int wake;    /* eventfd for the thread: the time has begun, or it shall leave */
 	pthread_t thread;
+	bool running; /* the thread */
 	_Atomic int64_t deadline;     /* ms of CLOCK_MONOTONIC; 0: nobody wants to end */
 	_Atomic(const char *) ending; /* what is being ended */
 	_Atomic bool leave, signalled;
@@ -216,8 +217,7 @@ static int open_all(struct life *l, struct graft_error *err)
 	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->signals < 0 || l->end < 0 || l->reopen < 0 || l->wake < 0)
 		return error_set(err, errno, "making descriptors for signals: %s", strerror(errno));
-	int res = thread_start(&l->thread, "signals", life_main, l);
-	return res ? error_set(err, -res, "starting the thread for signals: %s", strerror(-res)) : 0;
+	return 0;
 }
 
 static void drop(struct life *l)
@@ -250,12 +250,27 @@ struct life *life_new(const struct door *door, struct graft_error *err)
 	return NULL;
 }
 
+int life_start(struct life *l, struct graft_error *err)
+{
+	int res = thread_start(&l->thread, "signals", life_main, l);
+
+	l->running = !res;
+	return res ? error_set(err, -res, "starting the thread for signals: %s", strerror(-res)) : 0;
+}
+
+int life_signals(const struct life *l)
+{
+	return l->signals;
+}
+
 void life_free(struct life *l)
 {
 	if (!l)
 		return;
-	atomic_store_explicit(&l->leave, true, memory_order_release);
-	eventfd_write(l->wake, 1);
-	pthread_join(l->thread, NULL);
+	if (l->running) {
+		atomic_store_explicit(&l->leave, true, memory_order_release);
+		eventfd_write(l->wake, 1);
+		pthread_join(l->thread, NULL);
+	}
 	drop(l);
 }

@@ -12,11 +12,17 @@
 struct life;
 
 /*
- * Takes SIGTERM, SIGINT (the end), SIGHUP (as the door says) and SIGUSR1 (logs the counters) from now on, on a thread
- * of its own, so that a start that takes long can be ended as well. Before any other thread starts. The door is
- * borrowed. NULL with err.
+ * From now on SIGTERM, SIGINT (the end), SIGHUP (as the door says) and SIGUSR1 (logs the counters) wait to be taken. Before any other
+ * thread starts. The door is borrowed. NULL with err.
  */
 struct life *life_new(const struct door *door, struct graft_error *err);
+/*
+ * Takes them, also those that came since life_new, on a thread of its own, so that a start that takes long can be ended as well. The
+ * process may have forked meanwhile. 0 or -errno with err.
+ */
+int life_start(struct life *l, struct graft_error *err);
+/* A signalfd of those signals, the life's: for a process that calls no life_start. */
+int life_signals(const struct life *l);
 /* Signals are not looked at any more. NULL is fine. */
 void life_free(struct life *l);
 /*

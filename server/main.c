@@ -41,12 +41,12 @@ static int open_control(struct parts *p, struct graft_error *err)
 	if (res)
 		return res;
 	p->control_server =
-		(struct control_server){ .config = p->config, .registry = p->registry };
+		(struct control_server){ .config = p->config, .registry = p->registry, .life = p->life };
 	control_host_init(&p->control_host, &p->control_server);
 	return p->library.module->open(&p->control_host, &p->control, err);
 }
 
-/* The server with the mounts of the file; no plugin is loaded any more. */
+/* No plugin is loaded any more. */
 static int make_server(struct parts *p, struct graft_error *err)
 {
 	uint32_t fds;
@@ -57,6 +57,7 @@ static int make_server(struct parts *p, struct graft_error *err)
 	p->server = server_new((uint32_t)p->config->server.workers, fds, err);
 	if (!p->server)
 		return -err->code;
+	plugin_registry_seal(p->registry);
 	p->server->registry = p->registry;
 	p->control_server.server = p->server;
 	return 0;
@@ -72,24 +73,43 @@ static int confine(const struct parts *p, struct graft_error *err)
 	return res ? res : seccomp_apply(p->config, p->registry, false, err);
 }
 
-/* The mounts of the file; no plugin is loaded any more. */
-static int make_mounts(struct parts *p, struct graft_error *err)
-{
-	int res = 0;
-
-	life_watch(p->life, p->server);
-	watch_starting(p->server->watch, true);
-	for (uint32_t i = 0; i < p->config->nmounts && !res; i++)
-		res = server_mount(p->server, &p->config->mounts[i], err);
-	plugin_registry_seal(p->registry);
-	return res;
-}
-
 static int make_doors(struct parts *p, struct graft_error *err)
 {
 	p->doors = doors_new(p->config, p->server, err);
 	p->control_server.doors = p->doors;
 	return p->doors ? 0 : -err->code;
+}
+
+/*
+ * Whatever has a path on the host is open and bound when this has returned 0, and there is no thread: what comes then works where
+ * those paths lead nowhere.
+ */
+static int open_all(struct parts *p, struct graft_error *err)
+{
+	const char *log_file = p->config->server.log_file;
+
+	p->notify_res = sd_notify_open(&p->notify_fd);
+	p->life = life_new(p->cli->door, err);
+	if (!p->life)
+		return -err->code;
+	int res = open_control(p, err);
+	if (!res && log_file)
+		res = log_open(log_file, err);
+	if (!res)
+		res = make_server(p, err);
+	return res ? res : make_doors(p, err);
+}
+
+/* The mounts of the file. */
+static int make_mounts(struct parts *p, struct graft_error *err)
+{
+	int res = life_start(p->life, err);
+
+	life_watch(p->life, p->server);
+	watch_starting(p->server->watch, true);
+	for (uint32_t i = 0; i < p->config->nmounts && !res; i++)
+		res = server_mount(p->server, &p->config->mounts[i], err);
+	return res;
 }
 
 /* Clients find every mount: those made at run time are back before a door opens. */
@@ -108,57 +128,33 @@ static int start(struct parts *p, struct graft_error *err)
 	return res;
 }
 
-/* The first thread. */
-static int make_life(struct parts *p, struct graft_error *err)
-{
-	p->life = life_new(p->cli->door, err);
-	p->control_server.life = p->life;
-	return p->life ? 0 : -err->code;
-}
-
 /* Everything stands when this returns 0; what stands is the caller's either way. */
 static int bring_up(struct parts *p, struct graft_error *err)
 {
-	const char *log_file = p->config->server.log_file;
+	int res = open_all(p, err);
 
-	p->notify_res = sd_notify_open(&p->notify_fd);
-	int res = open_control(p, err);
-	if (!res && log_file)
-		res = log_open(log_file, err);
-	if (!res)
-		res = make_server(p, err);
-	if (!res)
-		res = make_doors(p, err);
 	if (!res)
 		res = confine(p, err);
-	if (!res)
-		res = make_life(p, err);
 	if (!res)
 		res = make_mounts(p, err);
 	return res ? res : start(p, err);
 }
 
-/* The clock of the end; before there is one nothing runs that could wait. */
-static void ending(const struct parts *p, const char *what)
-{
-	if (p->life)
-		life_ending(p->life, what);
-}
-
 /* 0, or -errno if a transport ended for a fault. */
 static int take_down(struct parts *p)
 {
+	if (!p->life)
+		return 0;
 	/* The transports are asked first, which takes no time: no new requests come while the API's last calls end. */
-	ending(p, "calls of the API still run");
+	life_ending(p->life, "calls of the API still run");
 	doors_stop(p->doors);
 	if (p->control)
 		p->library.module->stop(p->control);
-	ending(p, "requests of a transport still run");
+	life_ending(p->life, "requests of a transport still run");
 	p->control_server.doors = NULL;
 	int fault = doors_free(p->doors);
-	ending(p, "a mount is still being ended");
-	if (p->life)
-		life_watch(p->life, NULL);
+	life_ending(p->life, "a mount is still being ended");
+	life_watch(p->life, NULL);
 	server_free(p->server);
 	if (p->control)
 		p->library.module->close(p->control);

@@ -163,7 +163,7 @@ void graft_info(const struct api *api, struct request *req)
 
 	answer_json(&req->answer, 200,
 		    json_pack("{s:s, s:o, s:i, s:I, s:s}", "version", GRAFT_VERSION, "instance",
-			      answer_string(instance ? instance : ""), "pid", (int)getpid(), "uptime",
+			      answer_string(instance ? instance : ""), "pid", (int)api->host->pid, "uptime",
 			      (json_int_t)api_uptime(api), "state", "running"));
 }
 

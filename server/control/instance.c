@@ -33,6 +33,19 @@ int instance_start_time(pid_t pid, uint64_t *ticks)
 	return at && sscanf(at, " %" SCNu64, ticks) == 1 ? 0 : -ESRCH;
 }
 
+int process_id_read(struct process_id *id)
+{
+	auto_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, id->boot_id, sizeof(id->boot_id) - 1);
+
+	if (len <= 0)
+		return -ENOENT;
+	id->boot_id[len] = '\0';
+	id->boot_id[strcspn(id->boot_id, "\n")] = '\0';
+	id->pid = getpid();
+	return instance_start_time(id->pid, &id->start) ? -ENOENT : 0;
+}
+
 static int make_folder(const char *state_dir, const char *path, struct graft_error *err)
 {
 	if (mkdir(state_dir, 0755) && errno != EEXIST)

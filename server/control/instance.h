@@ -14,6 +14,18 @@ struct instance {
 	int lock;   /* held until instance_close */
 };
 
+#define PROCESS_BOOT_ID_MAX 64
+
+/* What tells one process from all others, also from a later one of its pid. */
+struct process_id {
+	pid_t pid;
+	uint64_t start; /* clock ticks since boot, instance_start_time */
+	char boot_id[PROCESS_BOOT_ID_MAX];
+};
+
+/* This process, as /proc says; -ENOENT where that cannot be read. Before a sandbox, which has neither /proc nor pids of the host. */
+int process_id_read(struct process_id *id);
+
 /*
  * Makes the folder (0700, whatever the umask) where it is missing, and takes its lock. Refused: a folder that is a
  * symbolic link, another user's, or open to others for writing; -EBUSY with the owner's pid where another daemon has

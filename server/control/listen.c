@@ -99,6 +99,19 @@ static int clear_path(const struct sockaddr_un *addr, struct graft_error *err)
 	return 0;
 }
 
+/* What is needed to remove the socket from where its path leads nowhere (a sandbox). */
+static int hold_folder(struct api_listener *l, const char *path, struct graft_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	auto_free char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+
+	l->name = strdup(slash ? slash + 1 : path);
+	if (!folder || !l->name)
+		return error_set(err, ENOMEM, "out of memory");
+	l->dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return l->dir < 0 ? error_set(err, errno, "cannot listen on %s: %s: %s", path, folder, strerror(errno)) : 0;
+}
+
 static int bind_path(struct api_listener *l, const struct sockaddr_un *addr, struct graft_error *err)
 {
 	struct stat st;
@@ -110,12 +123,7 @@ static int bind_path(struct api_listener *l, const struct sockaddr_un *addr, str
 		return error_set(err, errno, "cannot make a socket: %s", strerror(errno));
 	if (bind(l->fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
 		return error_set(err, errno, "cannot listen on %s: %s", addr->sun_path, strerror(errno));
-	l->path = strdup(addr->sun_path);
-	if (!l->path) {
-		unlink(addr->sun_path);
-		return error_set(err, ENOMEM, "out of memory");
-	}
-	if (lstat(addr->sun_path, &st) == 0) {
+	if (fstatat(l->dir, l->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		l->dev = st.st_dev;
 		l->ino = st.st_ino;
 	}
@@ -136,7 +144,9 @@ static int open_path(struct api_listener *l, const char *path, struct graft_erro
 				 strlen(path), sizeof(addr.sun_path) - 1, path);
 	strcpy(addr.sun_path, path);
 	int res = clear_path(&addr, err);
-	return res < 0 ? res : bind_path(l, &addr, err);
+	if (!res)
+		res = hold_folder(l, path, err);
+	return res ? res : bind_path(l, &addr, err);
 }
 
 int api_listener_open(struct api_listener *l, const char *path, struct graft_error *err)
@@ -144,7 +154,7 @@ int api_listener_open(struct api_listener *l, const char *path, struct graft_err
 	int n = inherited_count(), res = 0;
 
 	memset(l, 0, sizeof(*l));
-	l->fd = -1;
+	l->fd = l->dir = -1;
 	for (int i = 0; i < n; i++)
 		if (inherited_named(i) || bound_to(INHERITED_FIRST + i, path))
 			return adopt(l, INHERITED_FIRST + i, err);
@@ -159,11 +169,12 @@ void api_listener_close(struct api_listener *l)
 {
 	struct stat st;
 
-	if (l->path && l->ino && lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
-		unlink(l->path);
-	free(l->path);
-	l->path = NULL;
-	if (l->fd >= 0)
-		close(l->fd);
-	l->fd = -1;
+	if (l->name && l->ino && fstatat(l->dir, l->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == l->dev &&
+	    st.st_ino == l->ino)
+		unlinkat(l->dir, l->name, 0);
+	free(l->name);
+	l->name = NULL;
+	cleanup_close(&l->dir);
+	cleanup_close(&l->fd);
+	l->fd = l->dir = -1;
 }

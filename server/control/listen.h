@@ -10,7 +10,8 @@
 
 struct api_listener {
 	int fd;     /* listening, non-blocking, close-on-exec; -1: none */
-	char *path; /* to remove at the end; NULL: inherited, or none */
+	int dir;    /* O_PATH, of the socket's folder; -1: inherited, or none */
+	char *name; /* in it, to remove at the end; NULL: inherited, or none */
 	dev_t dev;
 	ino_t ino; /* of the socket file, so that only our own is removed */
 };

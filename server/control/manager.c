@@ -16,8 +16,9 @@
 struct manager {
 	const struct control_host *host;
 	struct ledger ledger;
-	bool keeps; /* there is a state folder; instance and store hold only then */
+	bool keeps; /* there is a state folder; what follows holds only then */
 	struct instance instance;
+	struct process_id process;
 	struct store store;
 	bool started;           /* main thread: state.json is there */
 	_Atomic uint64_t names; /* counts those that the path alone did not give */
@@ -450,7 +451,7 @@ int manager_started(struct manager *m, struct graft_error *err)
 		return 0;
 	int res = write_config(m, err);
 	if (!res)
-		res = state_json_write(&m->store, m->host->config, err);
+		res = state_json_write(&m->store, m->host->config, &m->process, err);
 	m->started = !res;
 	return res;
 }
@@ -464,6 +465,8 @@ static int open_state(struct manager *m, struct graft_error *err)
 	if (res)
 		return res;
 	m->keeps = true;
+	if (process_id_read(&m->process))
+		return error_set(err, ENOENT, "instance '%s': cannot read /proc", c->instance);
 	store_open(&m->store, m->instance.dir, m->instance.path);
 	res = state_json_read(&m->store, &pid, err);
 	if (!res)

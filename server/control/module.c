@@ -30,7 +30,7 @@ static int control_open(const struct control_host *host, struct control **contro
 
 	if (!c)
 		return error_set(err, ENOMEM, "out of memory");
-	c->listener.fd = -1;
+	c->listener.fd = c->listener.dir = -1;
 	c->api.host = host;
 	c->api.manager = manager_new(host, err);
 	if (!c->api.manager || api_listener_open(&c->listener, host->config->server.api_socket, err) < 0) {

@@ -3,26 +3,10 @@
 #include "server/control/state_json.h"
 
 #include "lib/cleanup.h"
-#include "server/control/instance.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <time.h>
-
-#define BOOT_ID_MAX 64
-
-static int read_boot_id(char id[BOOT_ID_MAX])
-{
-	auto_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, id, BOOT_ID_MAX - 1);
-
-	if (len <= 0)
-		return -ENOENT;
-	id[len] = '\0';
-	id[strcspn(id, "\n")] = '\0';
-	return 0;
-}
 
 static void now_utc(char text[32])
 {
@@ -55,17 +39,15 @@ static json_t *sockets(const struct config *config)
 	return list;
 }
 
-int state_json_write(const struct store *s, const struct config *config, struct graft_error *err)
+int state_json_write(const struct store *s, const struct config *config, const struct process_id *id,
+		     struct graft_error *err)
 {
-	char boot_id[BOOT_ID_MAX], started[32];
-	uint64_t ticks = 0;
+	char started[32];
 
-	if (read_boot_id(boot_id) || instance_start_time(getpid(), &ticks))
-		return error_set(err, ENOENT, "writing %s/" STORE_STATE ": cannot read /proc", s->path);
 	now_utc(started);
 	json_t *root = json_pack("{s:i, s:s, s:i, s:I, s:s, s:s, s:o}", "version", STORE_VERSION, "instance",
-				 config->server.instance, "pid", (int)getpid(), "start_time", (json_int_t)ticks,
-				 "boot_id", boot_id, "started", started, "sockets", sockets(config));
+				 config->server.instance, "pid", (int)id->pid, "start_time", (json_int_t)id->start,
+				 "boot_id", id->boot_id, "started", started, "sockets", sockets(config));
 	auto_free char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
 	json_decref(root);
 	if (!text)

@@ -465,7 +465,7 @@ static int host_run(void *server, void (*fn)(void *), void *arg)
 const struct control_host *fake_host(void)
 {
 	/* The server's cookie stands for its statistics too: never NULL. */
-	static const struct control_host host = {
+	static struct control_host host = {
 		.version = CONTROL_VERSION,
 		.server = &fake,
 		.config = &config,
@@ -488,6 +488,7 @@ const struct control_host *fake_host(void)
 		.run = host_run,
 	};
 
+	host.pid = getpid();
 	return &host;
 }
 

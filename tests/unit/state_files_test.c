@@ -400,12 +400,14 @@ static void test_state_json(void **state)
 	size_t len;
 	int pid = -1;
 	uint64_t ticks;
+	struct process_id self;
 
+	assert_int_equal(process_id_read(&self), 0);
 	w->f.config.transports = transports;
 	w->f.config.ntransports = 3;
 	assert_int_equal(state_json_read(&w->store, &pid, &err), 0);
 	assert_int_equal(pid, 0);
-	assert_int_equal(state_json_write(&w->store, &w->f.config, &err), 0);
+	assert_int_equal(state_json_write(&w->store, &w->f.config, &self, &err), 0);
 	assert_int_equal(state_json_read(&w->store, &pid, &err), 0);
 	assert_int_equal(pid, getpid());
 
