@@ -7,16 +7,13 @@
 #include "lib/cpu_list.h"
 #include "lib/log.h"
 #include "lib/thread.h"
-#include "transport/fuse_dev_backing.h"
 #include "transport/fuse_dev_mount.h"
 #include "transport/fuse_dev_notify.h"
 #include "transport/fuse_dev_queue.h"
 
 #include <fcntl.h>
-#include <linux/fuse.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 
 #define AUTO_THREADS_MIN 5
@@ -34,7 +31,10 @@ struct fuse_dev {
 	struct transport base; /* first */
 
 	/* constant after start */
-	struct fuse_dev_mount mount;
+	const struct fuse_dev_host_ops *host_ops;
+	void *host;
+	char dir[PATH_MAX];          /* of the mount */
+	struct fuse_dev_mount mount; /* host, where it is nobody else's */
 	uint32_t threads; /* wanted */
 	uint32_t nqueues; /* 0: not started */
 	struct fuse_dev_queue *queues[FUSE_DEV_MAX_THREADS];
@@ -58,9 +58,9 @@ struct fuse_dev {
 static void log_detached(const struct fuse_dev *d, int res)
 {
 	if (res == -EBUSY)
-		log_warn(d->base.name, "%s: another mount covers it: it stays, dead, until that is gone", d->mount.dir);
+		log_warn(d->base.name, "%s: another mount covers it: it stays, dead, until that is gone", d->dir);
 	else if (res)
-		log_warn(d->base.name, "cannot unmount %s: %s", d->mount.dir, strerror(-res));
+		log_warn(d->base.name, "cannot unmount %s: %s", d->dir, strerror(-res));
 }
 
 /* ---- the end ---- */
@@ -99,8 +99,8 @@ static void finish(struct fuse_dev *d)
 	bool by_itself = !d->stopping;
 	pthread_mutex_unlock(&d->lock);
 	if (by_itself) {
-		log_info(d->base.name, "%s was unmounted or its connection aborted", d->mount.dir);
-		log_detached(d, fuse_dev_mount_detach(&d->mount, false));
+		log_info(d->base.name, "%s was unmounted or its connection aborted", d->dir);
+		log_detached(d, d->host_ops->detach(d->host, false));
 		if (d->base.ended)
 			d->base.ended(&d->base, d->base.ended_user);
 	}
@@ -132,8 +132,8 @@ static void take_mount_away(void *arg)
 {
 	struct fuse_dev *d = arg;
 
-	fuse_dev_mount_sync(&d->mount);
-	log_detached(d, fuse_dev_mount_detach(&d->mount, false));
+	d->host_ops->sync(d->host);
+	log_detached(d, d->host_ops->detach(d->host, false));
 	LOCK_SCOPE(&d->lock);
 	d->detached = true;
 	pthread_cond_broadcast(&d->changed);
@@ -144,8 +144,8 @@ static void end_readers(struct fuse_dev *d)
 {
 	/* The kernel may hold a notification until a request was answered: then readers go on until it is aborted. */
 	if (fuse_dev_notify_busy(d->notify)) {
-		if (!fuse_dev_mount_stands(&d->mount) || fuse_dev_mount_detach(&d->mount, true) < 0)
-			fuse_dev_mount_abort(&d->mount);
+		if (!d->host_ops->stands(d->host) || d->host_ops->detach(d->host, true) < 0)
+			d->host_ops->abort(d->host);
 		return;
 	}
 	LOCK_SCOPE(&d->lock);
@@ -158,13 +158,11 @@ static void end_readers(struct fuse_dev *d)
 /* Another descriptor of the connection, for one thread alone where the kernel can do that. */
 static int clone_fd(const struct fuse_dev *d, int fd)
 {
-	uint32_t source = (uint32_t)fd;
-	int copy = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	int copy = d->host_ops->clone(d->host, fd);
 
-	if (copy >= 0 && ioctl(copy, FUSE_DEV_IOC_CLONE, &source) == 0)
+	if (copy >= 0)
 		return copy;
-	log_dbg(d->base.name, "readers share a descriptor: %s", strerror(errno));
-	cleanup_close(&copy);
+	log_dbg(d->base.name, "readers share a descriptor: %s", strerror(-copy));
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return copy < 0 ? -errno : copy;
 }
@@ -207,7 +205,7 @@ static int start_readers(struct fuse_dev *d, struct graft_error *err)
 	if (!n)
 		return -err->code;
 	atomic_store_explicit(&d->connected, true, memory_order_relaxed);
-	log_info(d->base.name, "mounted on %s", d->mount.dir);
+	log_info(d->base.name, "mounted on %s", d->dir);
 	if (n < d->nqueues)
 		log_warn(d->base.name, "%u of %u threads read: %s", n, d->nqueues, err->text);
 	leave(d, d->nqueues - n + 1);
@@ -232,7 +230,7 @@ static void undo_start(struct fuse_dev *d)
 	for (uint32_t i = 0; i < d->nqueues; i++)
 		fuse_dev_queue_free(d->queues[i]);
 	d->nqueues = 0;
-	fuse_dev_mount_detach(&d->mount, false);
+	d->host_ops->detach(d->host, false);
 }
 
 /* Twice the processors and one: with fewer readers the kernel finds none that slept on the caller's processor, and waking another one's takes
@@ -249,7 +247,7 @@ static uint32_t auto_threads(void)
 static int fuse_dev_start(struct transport *t, struct graft_error *err)
 {
 	struct fuse_dev *d = (struct fuse_dev *)t;
-	int fd = fuse_dev_mount_make(&d->mount, err);
+	int fd = d->host_ops->mount(d->host, err);
 
 	if (fd < 0)
 		return fd;
@@ -344,18 +342,23 @@ static int fuse_dev_send(struct transport *t, const void *bytes, size_t len)
 
 static int backing_able(struct transport *t)
 {
-	(void)t;
-	return fuse_dev_backing_able();
+	const struct fuse_dev *d = (struct fuse_dev *)t;
+
+	return d->host_ops->backing_able(d->host);
 }
 
 static int backing_open(struct transport *t, int fd)
 {
-	return fuse_dev_backing_open(((struct fuse_dev *)t)->fd, fd);
+	const struct fuse_dev *d = (struct fuse_dev *)t;
+
+	return d->host_ops->backing_open(d->host, d->fd, fd);
 }
 
 static void backing_close(struct transport *t, int id)
 {
-	fuse_dev_backing_close(((struct fuse_dev *)t)->fd, id);
+	const struct fuse_dev *d = (struct fuse_dev *)t;
+
+	d->host_ops->backing_close(d->host, d->fd, id);
 }
 
 static int fuse_dev_store(struct transport *t, const struct iovec *iov, uint32_t niov)
@@ -369,7 +372,7 @@ static void fuse_dev_describe(const struct transport *t, struct transport_info *
 {
 	const struct fuse_dev *d = (const struct fuse_dev *)t;
 
-	memcpy(info->where, d->mount.dir, sizeof(d->mount.dir));
+	memcpy(info->where, d->dir, sizeof(d->dir));
 	info->clients = atomic_load_explicit(&d->connected, memory_order_relaxed);
 	info->queues = d->threads;
 }
@@ -388,7 +391,7 @@ static const struct transport_ops fuse_dev_ops = {
 	.describe = fuse_dev_describe,
 };
 
-_Static_assert(sizeof(((struct transport_info *)0)->where) >= sizeof(((struct fuse_dev_mount *)0)->dir),
+_Static_assert(sizeof(((struct transport_info *)0)->where) >= sizeof(((struct fuse_dev *)0)->dir),
 	       "describe copies it");
 
 struct transport *fuse_dev_new(const struct fuse_dev_config *config, const struct transport_client *client, void *user,
@@ -405,13 +408,14 @@ struct transport *fuse_dev_new(const struct fuse_dev_config *config, const struc
 		error_set(err, ENOMEM, "out of memory");
 		return NULL;
 	}
-	int looked = fuse_dev_mount_look(&d->mount, config->mountpoint, config->source, err);
-	d->mount.read_only = config->read_only;
-	if (looked) {
+	d->host_ops = config->host_ops ? config->host_ops : &fuse_dev_host_ops;
+	d->host = config->host_ops ? config->host : &d->mount;
+	if (d->host_ops->look(d->host, config, d->dir, err)) {
 		free(d);
 		return NULL;
 	}
 	d->base.ops = &fuse_dev_ops;
+	d->base.backing_waits = config->host_ops && config->host_ops->waits;
 	d->base.client = client;
 	d->base.user = user;
 	snprintf(d->base.name, sizeof(d->base.name), "%s", config->name);

@@ -5,8 +5,35 @@
 
 #include "transport/transport.h"
 
+#include <limits.h>
+
 #define FUSE_DEV_MAX_THREADS 64
 #define FUSE_DEV_FSTYPE "fuse.graftfs" /* as /proc/self/mountinfo shows it */
+
+struct fuse_dev_config;
+
+/*
+ * What a transport needs of the host, which a process in namespaces of its own has somebody else do. May block; any thread. 0 or
+ * -errno where nothing else is said.
+ */
+struct fuse_dev_host_ops {
+	bool waits; /* all of them: for another process */
+	/* fuse_dev_mount_look on the configuration's mount point; dir: the directory without symbolic links. */
+	int (*look)(void *host, const struct fuse_dev_config *config, char dir[PATH_MAX], struct graft_error *err);
+	int (*mount)(void *host, struct graft_error *err); /* fuse_dev_mount_make: a descriptor */
+	bool (*stands)(void *host);
+	void (*sync)(void *host);
+	int (*detach)(void *host, bool abort);
+	int (*abort)(void *host);
+	int (*clone)(void *host, int dev); /* another descriptor of the connection, with a queue of its own */
+	/* fuse_dev_backing.h */
+	int (*backing_able)(void *host);
+	int (*backing_open)(void *host, int dev, int fd);
+	void (*backing_close)(void *host, int dev, int id);
+};
+
+/* By this process itself; host is a struct fuse_dev_mount. */
+extern const struct fuse_dev_host_ops fuse_dev_host_ops;
 
 /* Settings; copied. */
 struct fuse_dev_config {
@@ -15,6 +42,8 @@ struct fuse_dev_config {
 	const char *source;     /* what /proc/mounts shows as the device: the instance's name */
 	uint32_t threads;       /* 1..FUSE_DEV_MAX_THREADS, 0: auto */
 	bool read_only;         /* the mount, not what is served: the kernel refuses to write */
+	const struct fuse_dev_host_ops *host_ops; /* NULL: fuse_dev_host_ops with a mount of the transport's own */
+	void *host;                               /* borrowed for the transport's life */
 };
 
 /*

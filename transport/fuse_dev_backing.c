@@ -28,13 +28,20 @@ static bool caps_write(struct caps *c)
 	return syscall(SYS_capset, &c->head, c->data) == 0;
 }
 
-/* True if it was there and has to be put back. */
-static bool fsetid_drop(struct caps *c)
+/* Leaves this thread those of keep, and what lies beyond the first 32 only if so told. True if *had has to be put back. */
+static bool caps_narrow(struct caps *had, uint32_t keep, bool beyond)
 {
-	if (!caps_read(c) || !(c->data[0].effective & CAP_TO_MASK(CAP_FSETID)))
+	struct caps c;
+
+	if (!caps_read(had))
 		return false;
-	c->data[0].effective &= ~CAP_TO_MASK(CAP_FSETID);
-	return caps_write(c);
+	c = *had;
+	c.data[0].effective &= keep;
+	if (!beyond)
+		c.data[1].effective = 0;
+	if (c.data[0].effective == had->data[0].effective && c.data[1].effective == had->data[1].effective)
+		return false;
+	return caps_write(&c);
 }
 
 int fuse_dev_backing_able(void)
@@ -44,19 +51,27 @@ int fuse_dev_backing_able(void)
 	return caps_read(&c) && (c.data[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN)) ? 0 : -EPERM;
 }
 
-int fuse_dev_backing_open(int dev, int fd)
+static int open_with(int dev, int fd, uint32_t keep, bool beyond)
 {
 	struct fuse_backing_map map = { .fd = fd };
-	struct caps c;
-	bool dropped = fsetid_drop(&c);
+	struct caps had;
+	bool narrowed = caps_narrow(&had, keep, beyond);
 	int id = ioctl(dev, FUSE_DEV_IOC_BACKING_OPEN, &map);
 	int res = id > 0 ? id : id < 0 ? -errno : -EIO;
 
-	if (dropped) {
-		c.data[0].effective |= CAP_TO_MASK(CAP_FSETID);
-		caps_write(&c);
-	}
+	if (narrowed)
+		caps_write(&had);
 	return res;
+}
+
+int fuse_dev_backing_open(int dev, int fd)
+{
+	return open_with(dev, fd, ~CAP_TO_MASK(CAP_FSETID), true);
+}
+
+int fuse_dev_backing_open_bare(int dev, int fd)
+{
+	return open_with(dev, fd, CAP_TO_MASK(CAP_SYS_ADMIN), false);
 }
 
 void fuse_dev_backing_close(int dev, int id)

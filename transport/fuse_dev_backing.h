@@ -11,6 +11,8 @@ int fuse_dev_backing_able(void);
  * 0, or -errno: -EPERM (not negotiated, or no right), -ENOTTY (older kernel), -ELOOP (a stacked file system), -ENOMEM ...
  */
 int fuse_dev_backing_open(int dev, int fd);
+/* The same for another process, which has fewer rights than this one: with CAP_SYS_ADMIN only, without which there is no id. */
+int fuse_dev_backing_open_bare(int dev, int fd);
 /* Gives an id back; files that are open by it stay so. */
 void fuse_dev_backing_close(int dev, int id);
 

@@ -80,7 +80,7 @@ struct transport_ops {
 	int (*send)(struct transport *t, const void *bytes, size_t len);
 	/*
 	 * Backing files of the client's kernel, see graft_host.backing_open; NULL, all three, where there is no such thing
-	 * (vhost-user). From INIT on until disconnect returns; any thread. able: 0, or -EPERM where the right to is missing.
+	 * (vhost-user). Quick, unless backing_waits. From INIT on until disconnect returns; any thread. able: 0, or -EPERM where the right to is missing.
 	 */
 	int (*backing_able)(struct transport *t);
 	int (*backing_open)(struct transport *t, int fd);
@@ -100,6 +100,7 @@ struct transport {
 	const struct transport_client *client;
 	void *user; /* for client->connect */
 	char name[64]; /* of its section, for the log */
+	bool backing_waits; /* ops->backing_open waits for another process: not for a thread that takes requests. Constant after new */
 	/* Called from a thread of the transport when it ended by itself (once = true, or a fault); set before start. */
 	void (*ended)(struct transport *t, void *user);
 	void *ended_user;

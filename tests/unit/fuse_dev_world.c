@@ -19,6 +19,10 @@
 
 #include <cmocka.h>
 
+const struct world_elsewhere *world_elsewhere;
+static const struct fuse_dev_host_ops *host_ops;
+static void *host;
+
 struct world w = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 struct parked {
@@ -343,7 +347,12 @@ int world_mounts(char line[512])
 
 struct fuse_dev_config world_config(void)
 {
-	return (struct fuse_dev_config){ .name = "test", .mountpoint = w.dir, .source = "world", .threads = 2 };
+	return (struct fuse_dev_config){ .name = "test",
+					 .mountpoint = w.dir,
+					 .source = "world",
+					 .threads = 2,
+					 .host_ops = host_ops,
+					 .host = host };
 }
 
 void world_start(uint32_t threads)
@@ -388,7 +397,11 @@ int world_setup(void **state)
 	(void)state;
 	clear_counters();
 	strcpy(w.dir, "/tmp/graft-fuse-XXXXXX");
-	return mkdtemp(w.dir) ? 0 : -1;
+	if (!mkdtemp(w.dir))
+		return -1;
+	if (world_elsewhere)
+		host_ops = world_elsewhere->begin(w.dir, &host);
+	return 0;
 }
 
 int world_teardown(void **state)
@@ -401,6 +414,8 @@ int world_teardown(void **state)
 	}
 	while (umount2(w.dir, MNT_DETACH) == 0)
 		;
+	if (world_elsewhere)
+		world_elsewhere->end();
 	return rmdir(w.dir);
 }
 

@@ -33,6 +33,16 @@ struct world {
 };
 extern struct world w;
 
+/*
+ * Where somebody else than the transport shall mount, set before main: begin, in world_setup, gives the operations and *host; end comes
+ * in world_teardown.
+ */
+struct world_elsewhere {
+	const struct fuse_dev_host_ops *(*begin)(const char *dir, void **host);
+	void (*end)(void);
+};
+extern const struct world_elsewhere *world_elsewhere;
+
 /* For main: a mount namespace of its own. False, with a line that begins with SKIP: this machine cannot. */
 bool world_possible(void);
 /* cmocka's setup and teardown: the mount point; the end of what still runs. */

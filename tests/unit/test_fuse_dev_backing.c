@@ -58,6 +58,8 @@ static void test_refused(void **state)
 	/* No /dev/fuse; and one without a connection, where an older kernel does not know the call at all. */
 	assert_int_equal(fuse_dev_backing_open(null, null), -ENOTTY);
 	assert_int_equal(fuse_dev_backing_open(-1, null), -EBADF);
+	assert_int_equal(fuse_dev_backing_open_bare(null, null), -ENOTTY);
+	assert_int_equal(caps_without(0), before);
 	if (dev >= 0)
 		assert_true(fuse_dev_backing_open(dev, null) < 0);
 	fuse_dev_backing_close(null, 1);
