@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opens what the daemon is given from outside. A walk over ".." goes up through mounts until one has no parent, or the walker's own root:
+ * the daemon's lies elsewhere. So a directory is the root of the only tree in a mount namespace, where ".." has nowhere to go
+ * (follow_dotdot in Linux's fs/namei.c). A tree that is in no namespace would do for that, but nothing is mounted into it later.
+ */
+#include "server/sandbox/outside_tree.h"
+
+#include "lib/cleanup.h"
+#include "server/sandbox/outside_wire.h"
+
+#include <sched.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* Opens what a descriptor with O_PATH stands for. */
+static int reopen(int path_fd, int flags)
+{
+	char link[32];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+	int fd = open(link, (flags & ~O_NOFOLLOW) | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* What lies at a path: anything that opening could act on, but a block device, is refused unopened. */
+static int look(const char *path, int flags, mode_t *type)
+{
+	auto_close int fd = open(path, O_PATH | O_CLOEXEC | (flags & (O_NOFOLLOW | O_DIRECTORY)));
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISBLK(st.st_mode))
+		return -EACCES;
+	*type = st.st_mode & S_IFMT;
+	return steal_fd(&fd);
+}
+
+/* A mount namespace of this process's own, which looks like the one it had and hears of what is mounted there. 0 or -errno. */
+static int leave(int userns)
+{
+	if (userns >= 0 && setns(userns, CLONE_NEWUSER) < 0)
+		return -errno;
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
+/* The clone of what lies at path, attached nowhere. A descriptor, -ESTALE if it is not of that type any more, or -errno. */
+static int clone_path(const char *path, int flags, mode_t type)
+{
+	mode_t now;
+	auto_close int fd = look(path, flags, &now);
+
+	if (fd < 0)
+		return fd;
+	if (now != type)
+		return -ESTALE;
+	unsigned int how = AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (S_ISDIR(type) ? AT_RECURSIVE : 0);
+	int tree = open_tree(fd, "", how);
+	return tree < 0 ? -errno : tree;
+}
+
+static int restrict_tree(int tree, struct mount_attr *attr)
+{
+	return mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, attr, sizeof(*attr)) < 0 ? -errno : 0;
+}
+
+/* The file in the clone; what was opened for reading stays so, and a device cannot be opened again. */
+static int open_file(int tree, int flags, struct outside_opened *o)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+	auto_close int fd = reopen(tree, flags);
+
+	if (fd < 0)
+		return fd;
+	if ((flags & O_PATH) || (flags & O_ACCMODE) == O_RDONLY)
+		attr.attr_set |= MOUNT_ATTR_RDONLY;
+	int res = restrict_tree(tree, &attr);
+	if (!res)
+		o->fd = steal_fd(&fd);
+	return res;
+}
+
+/* Whether a line of mountinfo (proc_pid_mountinfo(5)) is of the root, and of a mount that hears of others. */
+static bool hears(char *line)
+{
+	char *save = NULL, *field = strtok_r(line, " ", &save);
+	bool heard = false;
+
+	for (int i = 1; field && i < 5; i++)
+		field = strtok_r(NULL, " ", &save);
+	if (!field || strcmp(field, "/") != 0)
+		return false;
+	while ((field = strtok_r(NULL, " ", &save)) && strcmp(field, "-") != 0)
+		heard = heard || strncmp(field, "master:", 7) == 0;
+	return heard;
+}
+
+static bool root_hears(int mountinfo)
+{
+	int copy = fcntl(mountinfo, F_DUPFD_CLOEXEC, 0);
+	auto_fclose FILE *f = copy < 0 ? NULL : fdopen(copy, "r");
+	auto_free char *line = NULL;
+	size_t size = 0;
+	bool heard = false;
+
+	if (!f && copy >= 0)
+		close(copy);
+	while (f && !heard && getline(&line, &size, f) > 0)
+		heard = hears(line);
+	lseek(mountinfo, 0, SEEK_SET);
+	return heard;
+}
+
+/* Makes the tree this namespace's only one. */
+static int enter(int tree, const char *path)
+{
+	if (move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) < 0 || fchdir(tree) < 0 ||
+	    syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return -errno;
+	return 0;
+}
+
+static int open_dir(int tree, const char *path, int flags, struct outside_opened *o)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .propagation = MS_SLAVE };
+	auto_close int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int res = restrict_tree(tree, &attr);
+
+	if (res || proc < 0)
+		return res ? res : -errno;
+	res = enter(tree, path);
+	if (res)
+		return res;
+	auto_close int fd = open("/", flags | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	o->tree = openat(proc, "self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (o->tree < 0)
+		return -errno;
+	if (!root_hears(o->tree))
+		o->notes |= OUTSIDE_NOTE_PRIVATE;
+	o->notes |= OUTSIDE_NOTE_TREE;
+	o->fd = steal_fd(&fd);
+	return 0;
+}
+
+/* The kernel, or somebody's rights, do not have what it takes. */
+static bool cannot(int res)
+{
+	return res == -EPERM || res == -ENOSYS || res == -EINVAL;
+}
+
+int outside_tree_open(int userns, const char *path, int flags, struct outside_opened *o)
+{
+	mode_t type;
+	auto_close int plain = look(path, flags, &type);
+
+	*o = (struct outside_opened){ .fd = -1, .tree = -1 };
+	if (plain < 0)
+		return plain;
+	int res = leave(userns);
+	auto_close int tree = res ? res : clone_path(path, flags, type);
+	if (tree < 0)
+		res = tree;
+	else
+		res = S_ISDIR(type) ? open_dir(tree, path, flags, o) : open_file(tree, flags, o);
+	if (!cannot(res))
+		return res;
+	o->fd = reopen(plain, flags);
+	o->notes = OUTSIDE_NOTE_PLAIN;
+	return o->fd < 0 ? o->fd : 0;
+}
