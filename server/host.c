@@ -5,12 +5,18 @@
 #include "server/fuse/backing.h"
 #include "server/fuse/reply.h"
 #include "server/request.h"
+#include "server/sandbox/outside.h"
 #include "server/server.h"
 #include "server/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define OWN "/proc/self/" /* this process's, wherever it is */
+#define MOUNTINFO OWN "mountinfo"
 
 static void host_log(struct graft_slot *slot, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 static int host_fail(struct graft_error *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -42,15 +48,54 @@ static void *host_alloc(struct graft_req *req, size_t bytes)
 	return request_alloc(request_head(req)->call->root, bytes);
 }
 
-static int host_open(struct graft_slot *slot, const char *path, int flags, struct graft_error *err)
+static int open_here(const char *path, int flags, struct graft_error *err)
 {
-	if (!slot->creating)
-		return error_set(err, EPERM, "%s: files of the host are opened in create only", path);
 	int fd = open(path, flags | O_CLOEXEC, 0600);
+
 	if (fd >= 0)
 		return fd;
 	int code = errno;
 	return error_set(err, code, "%s: %s", path, strerror(code));
+}
+
+/* Keeps what keeps the directory fd. Takes both; fd, or -errno with err. */
+static int keep_tree(struct graft_slot *slot, int fd, int tree, struct graft_error *err)
+{
+	int *trees = tree < 0 ? NULL : realloc(slot->trees, (slot->ntrees + 1) * sizeof(*trees));
+
+	if (tree < 0)
+		return fd;
+	if (!trees) {
+		close(tree);
+		close(fd);
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	trees[slot->ntrees++] = tree;
+	slot->trees = trees;
+	return fd;
+}
+
+/* What a directory of the host has mounted stands in the list of its own mount namespace. */
+static int open_mountinfo(const struct graft_slot *slot, struct graft_error *err)
+{
+	int fd = fcntl(slot->trees[slot->ntrees - 1], F_DUPFD_CLOEXEC, 0);
+
+	return fd >= 0 ? fd : error_set(err, errno, MOUNTINFO ": %s", strerror(errno));
+}
+
+static int host_open(struct graft_slot *slot, const char *path, int flags, struct graft_error *err)
+{
+	struct outside *outside = slot->server->outside;
+	int tree;
+
+	if (!slot->creating)
+		return error_set(err, EPERM, "%s: files of the host are opened in create only", path);
+	if (slot->ntrees > 0 && strcmp(path, MOUNTINFO) == 0)
+		return open_mountinfo(slot, err);
+	if (!outside || strncmp(path, OWN, strlen(OWN)) == 0)
+		return open_here(path, flags, err);
+	int fd = outside_open(outside, path, flags, &tree, err);
+	return fd < 0 ? fd : keep_tree(slot, fd, tree, err);
 }
 
 static uint32_t host_fd_limit(struct graft_slot *slot)

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 int mount_plugin_error(struct graft_error *err, int res, const char *what, const char *name)
 {
@@ -252,11 +253,20 @@ static void destroy_member(struct mount *m, struct mount_member *member)
 	atomic_fetch_sub_explicit(&m->server->instances, 1, memory_order_relaxed);
 }
 
+static void drop_trees(struct graft_slot *slot)
+{
+	for (uint32_t i = 0; i < slot->ntrees; i++)
+		close(slot->trees[i]);
+	free(slot->trees);
+}
+
 static void mount_free(struct mount *m)
 {
 	mount_quiesce(m);
-	for (uint32_t i = 0; i < m->nmembers; i++)
+	for (uint32_t i = 0; i < m->nmembers; i++) {
 		destroy_member(m, &m->members[i]);
+		drop_trees(&m->members[i].slot);
+	}
 	if (m->own_strand_made)
 		strand_fini(&m->own_strand);
 	if (m->stats)

@@ -23,6 +23,8 @@ struct graft_slot {
 	char name[160];         /* "web", or "web.idmap" for a layer: in the log and for metrics */
 	bool creating;          /* inside create(): open is allowed. Thread of the mount's life only */
 	struct log_limit limit; /* for warn and error */
+	int *trees;             /* what keeps the directories it opened (sandbox/outside.h), the last one last; made in create() */
+	uint32_t ntrees;
 };
 
 struct mount_member {

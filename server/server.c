@@ -7,6 +7,7 @@
 #include "server/barrier.h"
 #include "server/fuse/opcodes.h"
 #include "server/makings.h"
+#include "server/sandbox/outside.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -68,8 +69,11 @@ int server_mount(struct server *s, const struct mount_config *config, struct gra
 
 int server_start(struct server *s, struct graft_error *err)
 {
-	int res = workers_start(s->workers, err);
+	/* The configuration's mounts were made. */
+	int res = s->outside ? outside_seal(s->outside, err) : 0;
 
+	if (!res)
+		res = workers_start(s->workers, err);
 	if (!res)
 		res = workers_start(s->changes, err);
 	if (!res)

@@ -25,6 +25,7 @@ struct server {
 	struct op_stats *stats; /* requests of no mount, and of those that are gone */
 	struct strand serial_plugins; /* every mount with a member that is serial for its plugin */
 	struct mount_table mounts;
+	struct outside *outside; /* who opens the host's files where this process is in a sandbox (sandbox/outside.h); borrowed, NULL: itself */
 	struct plugin_registry *registry; /* for mounts at run time; borrowed, may be NULL in tests */
 	_Atomic uint32_t instances; /* plugin instances alive */
 	_Atomic uint32_t shards;    /* taken by queues, see shard.h */

@@ -3,8 +3,8 @@
 #include "mount_fds.h"
 
 #include "lib/cleanup.h"
-#include "open.h"
 #include "node.h"
+#include "open.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -113,11 +113,17 @@ static bool mount_point(char *line, uint64_t mount, char **point)
 	return true;
 }
 
+/*
+ * Mount points are told from the root of the list's namespace. In a sandbox that is the share itself, else this process's. Looked at
+ * before it is really opened: a device or pipe would do more than open.
+ */
 static int open_point(const struct mount_fds *m, const char *path, uint64_t mount)
 {
-	/* Looked at before it is really opened: a device or pipe would do more than open. */
-	auto_close int path_fd = open_path(path);
+	auto_close int below = open_path_below(m->root_fd, path);
 
+	if (below >= 0 && on_mount(below, mount))
+		return reopen(m, below);
+	auto_close int path_fd = open_path(path);
 	return path_fd >= 0 && on_mount(path_fd, mount) ? reopen(m, path_fd) : -1;
 }
 

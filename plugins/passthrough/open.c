@@ -70,3 +70,12 @@ int open_path(const char *path)
 
 	return fd < 0 ? -errno : fd;
 }
+
+int open_path_below(int root_fd, const char *path)
+{
+	const struct open_how how = { .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+				      .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	int fd = call_openat2(root_fd, path, &how);
+
+	return fd < 0 ? -errno : fd;
+}

@@ -15,5 +15,7 @@ int open_name(struct graft_inst *inst, int dirfd, const char *name, int flags, m
 int open_again(struct graft_inst *inst, int fd, int flags);
 /* A path of the host that holds no link, as O_PATH; fd or -errno. */
 int open_path(const char *path);
+/* The same, but taken as if root_fd were the root, out of which nothing leads. */
+int open_path_below(int root_fd, const char *path);
 
 #endif
