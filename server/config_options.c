@@ -68,7 +68,7 @@ const struct graft_opt config_transport_options[] = {
 	  .help = "path of the Unix socket to listen on; give this or fd" },
 	{ .key = "socket-group", .type = GRAFT_OPT_STRING, TRANSPORT(socket_group), .optional = 1,
 	  .help = "group whose members may connect to socket as well" },
-	{ .key = "fd", .type = GRAFT_OPT_U64, TRANSPORT(fd), .optional = 1, .min = 3, .max = 1073741816,
+	{ .key = "fd", .type = GRAFT_OPT_U64, TRANSPORT(fd), .optional = 1, .max = 1073741816,
 	  .help = "inherited descriptor of a listening Unix socket" },
 	{ .key = "tag", .type = GRAFT_OPT_STRING, TRANSPORT(tag), .optional = 1,
 	  .help = "what the guest mounts by, 1 to 36 bytes; leave it out for QEMU, which has its own" },
