@@ -9,8 +9,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LINE_MAX_BYTES 2048 /* newline included; more is cut */
 #define LIMIT_LINES 10
@@ -25,6 +29,7 @@ static const char *program = "graftfsd";
 /* Main thread. The folder is held, so that the file is found again from where its path leads nowhere (a sandbox). */
 static char log_path[PATH_MAX]; /* empty: no file */
 static int log_dir = -1;
+static int syslog_pid; /* 0: lines do not go to the system's log */
 static void (*sink_fn)(void *user, int level, const char *line);
 static void *sink_user;
 
@@ -133,6 +138,21 @@ int log_open(const char *path, struct graft_error *err)
 	return 0;
 }
 
+int log_open_syslog(const char *path, struct graft_error *err)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	auto_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (strlen(path) >= sizeof(to.sun_path))
+		return error_set(err, ENAMETOOLONG, "no path of a socket: %.120s", path);
+	strcpy(to.sun_path, path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
+		return error_set(err, errno, "the system's log at %s: %s", path, strerror(errno));
+	tzset(); /* reads files, which may be out of reach later */
+	syslog_pid = getpid();
+	atomic_store_explicit(&log_fd, steal_fd(&fd), memory_order_relaxed);
+	return 0;
+}
+
 int log_reopen(void)
 {
 	struct graft_error err = { 0 };
@@ -172,6 +192,20 @@ static void stamped_head(char *line, size_t room, int level, const char *object)
 		 object ? object : "");
 }
 
+/* As syslog(3) writes it, the time of day as this host has it. */
+static void syslog_head(char *line, size_t room, int level, const char *object)
+{
+	static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG, LOG_DEBUG };
+	int known = level >= GRAFT_LOG_ERROR && level <= GRAFT_LOG_TRACE ? level : GRAFT_LOG_INFO;
+	time_t now = time(NULL);
+	char at[32];
+	struct tm tm;
+	localtime_r(&now, &tm);
+	strftime(at, sizeof(at), "%b %e %T", &tm);
+	snprintf(line, room, "<%d>%s %s[%d]: %s%s", LOG_USER | priorities[known], at, program, syslog_pid,
+		 object ? object : "", object ? ": " : "");
+}
+
 static void emit(int level, int fd, char *line)
 {
 	if (sink_fn) {
@@ -179,6 +213,12 @@ static void emit(int level, int fd, char *line)
 		return;
 	}
 	size_t len = strlen(line);
+	/* A log that is full, or whose daemon was started anew, must not hold up who has something to say. */
+	if (syslog_pid && fd != STDERR_FILENO) {
+		if (send(fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+			return;
+		fd = STDERR_FILENO;
+	}
 	line[len] = '\n';
 	/* Nobody is left to tell that the log cannot be written. */
 	ssize_t written = write(fd, line, len + 1);
@@ -212,7 +252,9 @@ void log_vmsg(int level, const char *object, const char *fmt, va_list ap)
 	const size_t room = sizeof(line) - 1; /* for the newline */
 	int fd = atomic_load_explicit(&log_fd, memory_order_relaxed);
 	/* What reads stderr, such as the journal, has a clock of its own. */
-	if (form == LOG_FORM_PLAIN)
+	if (syslog_pid && !sink_fn)
+		syslog_head(line, room, level, object);
+	else if (form == LOG_FORM_PLAIN)
 		plain_head(line, room, level, object, fd != STDERR_FILENO && !sink_fn);
 	else
 		stamped_head(line, room, level, object);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log: one line a message to stderr or a file. The one mutable global. */
+/* The log: one line a message to stderr, a file or the system's log. The one mutable global. */
 #ifndef GRAFT_LIB_LOG_H
 #define GRAFT_LIB_LOG_H
 
@@ -39,6 +39,12 @@ int log_open(const char *path, struct graft_error *err);
  * stays. Main thread.
  */
 int log_reopen(void);
+/*
+ * From now on lines go to the system's log, whose datagram socket is at path: facility USER, the program's name and its
+ * present pid, the object before the text. A line that is not taken at once goes to stderr. 0; -errno with err, then
+ * nothing has changed. Main thread, before others start.
+ */
+int log_open_syslog(const char *path, struct graft_error *err);
 
 /* object may be NULL. */
 void log_msg(int level, const char *object, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

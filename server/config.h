@@ -5,6 +5,7 @@
 
 #include "lib/cpu_list.h"
 #include "lib/error.h"
+#include "lib/log.h"
 #include "lib/options.h"
 #include "server/plugin_loader.h"
 
@@ -25,7 +26,7 @@ enum config_flag { CONFIG_FLAG_AUTO, CONFIG_FLAG_NEVER, CONFIG_FLAG_ALWAYS };
 /* [server] */
 struct server_config {
 	const char *instance; /* [A-Za-z0-9][A-Za-z0-9_.-]{0,63} */
-	uint32_t log_level;   /* enum graft_log_level */
+	int32_t log_level;    /* enum graft_log_level or LOG_OFF */
 	uint32_t sandbox;     /* enum config_sandbox */
 	uint32_t seccomp;     /* enum config_seccomp */
 	uint64_t workers;     /* threads, 1..256; 0: auto */
@@ -34,6 +35,8 @@ struct server_config {
 	const char *state_dir;     /* absolute; the instance's own folder is made inside. NULL: nothing is kept */
 	const char *api_socket;    /* absolute path of at most 107 bytes; NULL: no API */
 	const char *log_file;      /* absolute; NULL: stderr. Opened again at SIGHUP */
+	bool syslog;               /* messages go to the system's log; not with log_file */
+	const char *pid_file;      /* absolute; NULL: none */
 	uint64_t rlimit_nofile;    /* 0: as server/limits.h says */
 	const char *modcaps;       /* `+cap:-cap...`, checked (server/sandbox/modcaps.h); NULL: no change */
 	struct options *options;

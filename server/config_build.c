@@ -91,7 +91,8 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 		return res;
 	const struct server_settings *set = options_settings(server->options);
 	server->instance = set->instance;
-	server->log_level = set->log_level;
+	/* off stands behind the levels. */
+	server->log_level = set->log_level > GRAFT_LOG_TRACE ? LOG_OFF : (int32_t)set->log_level;
 	server->sandbox = set->sandbox;
 	server->seccomp = set->seccomp;
 	server->plugin_dir = set->plugin_dir;
@@ -100,6 +101,8 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 	server->api_socket = set->api_socket;
 	server->log_file = set->log_file;
 	server->modcaps = set->modcaps;
+	server->syslog = set->syslog;
+	server->pid_file = set->pid_file;
 	res = read_threads(server->options, "workers", set->workers, WORKERS_MAX, &server->workers, err);
 	if (res == 0)
 		res = read_instance(server, err);

@@ -141,6 +141,9 @@ static int check_server(const struct server_config *server, struct graft_error *
 
 	if (caps_parse(server->modcaps, &change, err))
 		return error_wrap(err, "%s: modcaps = %.100s", options_where(server->options, "modcaps"), server->modcaps);
+	if (server->syslog && server->log_file)
+		return error_set(err, EINVAL, "%s: syslog = true: log-file is given as well; keep one of them",
+				 options_where(server->options, "syslog"));
 	return api ? check_socket(server->options, "api-socket", api, strlen(api) < UNIX_NAME_MAX, err) : 0;
 }
 

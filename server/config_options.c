@@ -2,7 +2,7 @@
 /* Option tables of the sections' own keys: [server], each kind of [transport], and what every [mount] has. */
 #include "server/config_internal.h"
 
-static const char *const log_levels[] = { "error", "warn", "info", "debug", "trace", NULL };
+static const char *const log_levels[] = { "error", "warn", "info", "debug", "trace", "off", NULL };
 const char *const config_sandboxes[] = { "namespace", "chroot", "none", NULL };
 const char *const config_seccomps[] = { "kill", "log", "trap", "none", NULL };
 static const char *const flags[] = { "auto", "never", "always", NULL };
@@ -44,6 +44,10 @@ const struct graft_opt config_server_options[] = {
 	  .help = "path of the Unix socket for graftctl and the HTTP API" },
 	{ .key = "log-file", .type = GRAFT_OPT_PATH, SERVER(log_file), .optional = 1,
 	  .help = "file that messages go to, opened again at SIGHUP; otherwise standard error" },
+	{ .key = "syslog", .dflt = "false", .type = GRAFT_OPT_BOOL, SERVER(syslog),
+	  .help = "messages go to the system's log; to standard error where there is none" },
+	{ .key = "pid-file", .type = GRAFT_OPT_PATH, SERVER(pid_file), .optional = 1,
+	  .help = "file that is locked while the server runs, with its process id" },
 	{ .key = "log-level", .dflt = "info", .type = GRAFT_OPT_ENUM, SERVER(log_level), .choices = log_levels,
 	  .help = "least important lines that are still written" },
 	{ .key = "sandbox", .dflt = "namespace", .type = GRAFT_OPT_ENUM, SERVER(sandbox), .choices = config_sandboxes,

@@ -17,9 +17,17 @@ struct door {
 	const char *ready;      /* line on standard error when all stands, whatever the log; NULL: none */
 	int signal_status;      /* exit status of an orderly end that SIGTERM, SIGINT or an ending SIGHUP asked for */
 	bool hangup_ends;       /* SIGHUP asks for the end; else it opens the log file again */
+	const char *log_variable; /* of the environment: takes the place of the log level, see door_log_level; or NULL */
 };
 
 /* graftfsd's own: an INI file. */
 extern const struct door door_graftfsd;
+
+/*
+ * The log level: what the door's variable says for its program, in the language of Rust's env_logger ("LEVEL", "MODULE",
+ * "MODULE=LEVEL", several with commas between), or configured where there is none or nothing of it can be understood.
+ * enum graft_log_level or LOG_OFF.
+ */
+int door_log_level(const struct door *door, int configured);
 
 #endif

@@ -7,6 +7,7 @@
 #include "server/control_host.h"
 #include "server/control_loader.h"
 #include "server/limits.h"
+#include "server/pid_file.h"
 #include "server/plugin_dump.h"
 #include "server/sandbox/caps.h"
 #include "server/sandbox/seccomp.h"
@@ -16,12 +17,14 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 
 /* In the order in which they come to stand; what is NULL does not. */
 struct parts {
 	const struct cli *cli;
 	const struct config *config;
 	struct plugin_registry *registry;
+	struct pid_file pid_file; /* written by the process that was started, whoever serves */
 	struct life *life;
 	int notify_fd, notify_res; /* of sd_notify_open */
 	struct control_library library; /* only with an API socket or a state folder */
@@ -80,21 +83,32 @@ static int make_doors(struct parts *p, struct graft_error *err)
 	return p->doors ? 0 : -err->code;
 }
 
+static int open_log(const struct server_config *c, struct graft_error *err)
+{
+	struct graft_error why = { 0 };
+
+	if (c->syslog && log_open_syslog(_PATH_LOG, &why))
+		log_warn(NULL, "%s; messages go to standard error", why.text);
+	return c->log_file ? log_open(c->log_file, err) : 0;
+}
+
 /*
  * Whatever has a path on the host is open and bound when this has returned 0, and there is no thread: what comes then works where
  * those paths lead nowhere.
  */
 static int open_all(struct parts *p, struct graft_error *err)
 {
-	const char *log_file = p->config->server.log_file;
+	const char *pid_file = p->config->server.pid_file;
 
 	p->notify_res = sd_notify_open(&p->notify_fd);
 	p->life = life_new(p->cli->door, err);
 	if (!p->life)
 		return -err->code;
 	int res = open_control(p, err);
-	if (!res && log_file)
-		res = log_open(log_file, err);
+	if (!res)
+		res = open_log(&p->config->server, err);
+	if (!res && pid_file)
+		res = pid_file_open(&p->pid_file, pid_file, err);
 	if (!res)
 		res = make_server(p, err);
 	return res ? res : make_doors(p, err);
@@ -159,6 +173,7 @@ static int take_down(struct parts *p)
 	if (p->control)
 		p->library.module->close(p->control);
 	control_library_close(&p->library);
+	pid_file_close(&p->pid_file);
 	life_free(p->life);
 	cleanup_close(&p->notify_fd);
 	return fault;
@@ -222,8 +237,8 @@ int main(int argc, char **argv)
 	if (status != CLI_GO_ON)
 		return status;
 	log_set_form(cli.door->log_form, cli.door->name);
-	log_set_level((int)config->server.log_level);
-	struct parts p = { .cli = &cli, .config = config, .registry = registry };
+	log_set_level(door_log_level(cli.door, config->server.log_level));
+	struct parts p = { .cli = &cli, .config = config, .registry = registry, .pid_file = PID_FILE_NONE };
 	status = run(&p);
 	config_free(config);
 	plugin_registry_free(registry);

@@ -33,6 +33,8 @@ target_link_options(test-server-memory PRIVATE -Wl,--wrap=malloc -Wl,--wrap=call
 graft_add_unit_test(server-hot-path LIBS server-rig passthrough-objects graft_lib SOURCES test_hot_path.c)
 target_link_options(test-server-hot-path PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 	-Wl,--wrap=aligned_alloc -Wl,--wrap=mmap)
+graft_add_unit_test(server-door LIBS graft_server SOURCES test_door.c)
+graft_add_unit_test(server-pid-file LIBS graft_server SOURCES test_pid_file.c)
 graft_add_unit_test(server-op-stats LIBS graft_server SOURCES test_op_stats.c)
 target_link_options(test-server-op-stats PRIVATE -Wl,--wrap=mmap)
 # Capabilities and system calls, of the tests' plugins and, found in the build tree, our own.

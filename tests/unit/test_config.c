@@ -82,7 +82,10 @@ static const struct bad bad_server[] = {
 	{ "[server]\nsandbox = none\nsandbox = none\n", "t.ini:3: key 'sandbox' is given twice; first at t.ini:2" },
 	{ "[server]\nsandbox = nome\n",
 	  "t.ini:2: sandbox = nome: must be one of: namespace chroot none; did you mean 'none'?" },
-	{ "[server]\nlog-level = loud\n", "t.ini:2: log-level = loud: must be one of: error warn info debug trace" },
+	{ "[server]\nlog-level = loud\n", "t.ini:2: log-level = loud: must be one of: error warn info debug trace off" },
+	{ "[server]\npid-file = x.pid\n", "t.ini:2: pid-file = x.pid: must be an absolute path" },
+	{ SERVER "log-file = /var/log/x\nsyslog = yes\n" TRANSPORT MOUNT,
+	  "t.ini:6: syslog = true: log-file is given as well; keep one of them" },
 	{ "[server]\napi-socket = a.sock\n", "t.ini:2: api-socket = a.sock: must be an absolute path" },
 	{ "[server]\nstate-dir = run/a\n", "t.ini:2: state-dir = run/a: must be an absolute path" },
 	{ "[server]\nlog-file = -\n", "t.ini:2: log-file = -: must be an absolute path" },
@@ -296,6 +299,7 @@ static void look_least(const struct config *c)
 {
 	assert_string_equal(c->server.instance, "graftfs");
 	assert_int_equal(c->server.log_level, GRAFT_LOG_INFO);
+	assert_null(c->server.pid_file);
 	assert_int_equal(c->server.sandbox, CONFIG_SANDBOX_NONE);
 	assert_int_equal(c->server.seccomp, CONFIG_SECCOMP_NONE);
 	assert_int_equal(c->server.workers, 0);
@@ -347,9 +351,10 @@ static void test_least(void **state)
 static const char full[] =
 	"[server]\ninstance = web1\nlog-level = debug\nsandbox = none\nseccomp = none\nworkers = 7\n"
 	"rlimit-nofile = 4K\nstate-dir = /run/graftfs\napi-socket = /run/api\nlog-file = /var/log/g\n"
+	"pid-file = /run/g.pid\n"
 	"plugin-dir = " TEST_PLUGIN_DIR "\n"
 	"plugins = probe-plain probe-newer\nplugins = probe-layer\n"
-	"[transport vhost-user a]\nsocket = /run/a.sock\ntag = 123456789012345678901234567890123456\nqueues = 64\n"
+	"[transport vhost-user a]\nsocket = /run/a.sock\nsocket-group = kvm\ntag = 123456789012345678901234567890123456\nqueues = 64\n"
 	"writeback = always\nsubmounts = never\n"
 	"[transport vhost-user b]\nfd = 3\nonce = yes\nqueue-cpus = 0\npoll-us = 0\nmax-nodes = 5\nmax-open = 1K\n"
 	"max-memory = 8M\n"
@@ -362,6 +367,8 @@ static void look_full(const struct config *c)
 {
 	assert_string_equal(c->server.instance, "web1");
 	assert_int_equal(c->server.log_level, GRAFT_LOG_DEBUG);
+	assert_string_equal(c->server.pid_file, "/run/g.pid");
+	assert_false(c->server.syslog);
 	assert_int_equal(c->server.workers, 7);
 	assert_int_equal(c->server.rlimit_nofile, 4096);
 	assert_string_equal(c->server.plugin_dir, TEST_PLUGIN_DIR);
@@ -397,7 +404,7 @@ static void look_full(const struct config *c)
 	assert_string_equal(*(const char *const *)options_settings(m->members[0].options), "/outer");
 	assert_string_equal(*(const char *const *)options_settings(m->members[2].options), "/inner");
 	assert_string_equal(*(const char *const *)options_settings(m->members[3].options), "/srv");
-	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:41");
+	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:42");
 }
 
 static void look_fuse(const struct config *c)

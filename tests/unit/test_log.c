@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -434,6 +435,83 @@ static void test_fifo(void **state)
 	log_info(NULL, "away");
 }
 
+/* What the system's log was told, of a socket in the folder; NULL: nothing. */
+static char *told(int fd)
+{
+	static char text[4096];
+	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+	text[n < 0 ? 0 : n] = '\0';
+	return n < 0 ? NULL : text;
+}
+
+static void refuse_syslog(const char *path, int code)
+{
+	struct graft_error err = { 0 };
+	assert_int_equal(log_open_syslog(path, &err), -code);
+	assert_non_null(strstr(err.text, path));
+}
+
+static void say_one(void)
+{
+	log_warn("web", "a\nb");
+}
+
+static void say_many(void)
+{
+	for (int i = 0; i < 2000; i++)
+		log_info(NULL, "%d", i);
+}
+
+/* In a process of its own: there is no way back. */
+static void try_syslog(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct graft_error err = { 0 };
+	char out[4096], want[64];
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	refuse_syslog(in_folder("log"), ENOENT);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%.100s", in_folder("log"));
+	assert_int_equal(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	assert_int_equal(log_open_syslog(in_folder("log"), &err), 0);
+	assert_int_equal(through_pipe(say_one, out, sizeof(out)), 0);
+	/* <12>Nov 22 03:00:57 graftfsd[1]: web: a?b */
+	const char *line = told(fd);
+	assert_non_null(line);
+	assert_int_equal(strncmp(line, "<12>", 4), 0);
+	snprintf(want, sizeof(want), " graftfsd[%d]: web: a?b", (int)getpid());
+	assert_string_equal(line + 4 + strlen("Nov 22 03:00:57"), want);
+	log_err(NULL, "x");
+	assert_int_equal(strncmp(told(fd), "<11>", 4), 0);
+	log_info(NULL, "x");
+	assert_int_equal(strncmp(told(fd), "<14>", 4), 0);
+	/* Nobody waits for a log that is full; what it does not take is seen elsewhere. */
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), saved = dup(STDERR_FILENO);
+	dup2(null, STDERR_FILENO);
+	say_many();
+	dup2(saved, STDERR_FILENO);
+	close(fd);
+	through_pipe(say_one, out, sizeof(out));
+	assert_non_null(strstr(out, want));
+	assert_int_equal(out[strlen(out) - 1], '\n');
+	through_pipe(say_fatal, out, sizeof(out));
+	assert_int_equal(strncmp(out, "graftfsd: cannot serve: a?b\n", 28), 0);
+}
+
+static void test_syslog(void **state)
+{
+	int status;
+	(void)state;
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		alarm(20);
+		try_syslog();
+		_exit(0); /* a failed assertion does not come here */
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 #define WRITERS 3
 #define LINES_EACH 2000
 #define TURNS 100
@@ -528,6 +606,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_limit, teardown),
 		cmocka_unit_test_teardown(test_limit_threads, teardown),
 		cmocka_unit_test(test_refused_files),
+		cmocka_unit_test(test_syslog),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_reopen),
 		cmocka_unit_test(test_fifo),
