@@ -70,10 +70,8 @@ static int use_mountpoint(struct ini_file *file, const char *mountpoint, struct 
 	return ini_file_set(file, section ? section : "transport fuse", "mountpoint", mountpoint, err);
 }
 
-struct config *config_read_text(const char *name, const char *text, size_t len, const char *mountpoint,
-				struct plugin_registry **registry, struct graft_error *err)
+struct config *config_read_file(const struct ini_file *file, struct plugin_registry **registry, struct graft_error *err)
 {
-	struct ini_file file __attribute__((cleanup(ini_file_free))) = { .name = name };
 	struct config *c __attribute__((cleanup(cleanup_config))) = calloc(1, sizeof(*c));
 
 	*registry = NULL;
@@ -81,15 +79,23 @@ struct config *config_read_text(const char *name, const char *text, size_t len, 
 		config_no_memory(err);
 		return NULL;
 	}
-	int res = ini_file_parse(&file, text, len, err);
-	if (res == 0 && mountpoint)
-		res = use_mountpoint(&file, mountpoint, err);
-	if (res == 0 && config_build(c, &file, registry, err) == 0 && config_check(c, err) == 0 &&
-	    config_check_release(c, err) == 0)
+	if (config_build(c, file, registry, err) == 0 && config_check(c, err) == 0 && config_check_release(c, err) == 0)
 		return steal_ptr(c);
 	plugin_registry_free(*registry);
 	*registry = NULL;
 	return NULL;
+}
+
+struct config *config_read_text(const char *name, const char *text, size_t len, const char *mountpoint,
+				struct plugin_registry **registry, struct graft_error *err)
+{
+	struct ini_file file __attribute__((cleanup(ini_file_free))) = { .name = name };
+
+	*registry = NULL;
+	int res = ini_file_parse(&file, text, len, err);
+	if (res == 0 && mountpoint)
+		res = use_mountpoint(&file, mountpoint, err);
+	return res == 0 ? config_read_file(&file, registry, err) : NULL;
 }
 
 void config_mount_fini(struct mount_config *m)

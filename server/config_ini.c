@@ -26,6 +26,8 @@ const char *ini_where(const struct ini_file *file, uint32_t line, char where[CON
 {
 	if (line == 0)
 		snprintf(where, CONFIG_WHERE_MAX, "%.512s", file->name);
+	else if (file->places)
+		snprintf(where, CONFIG_WHERE_MAX, "%.512s", file->places[line - 1]);
 	else
 		snprintf(where, CONFIG_WHERE_MAX, "%.512s:%u", file->name, line);
 	return where;
@@ -292,6 +294,13 @@ int ini_file_set(struct ini_file *file, const char *section, const char *key, co
 		return -ENOMEM;
 	drop_keys(s, key);
 	return append_key(s, key, value, 0, err);
+}
+
+int ini_file_add(struct ini_file *file, const char *section, const char *key, const char *value, uint32_t line,
+		 struct graft_error *err)
+{
+	struct ini_section *s = want_section(file, section, err);
+	return s ? append_key(s, key, value, line, err) : -ENOMEM;
 }
 
 void ini_file_free(struct ini_file *file)

@@ -32,6 +32,7 @@ struct ini_section {
 
 struct ini_file {
 	const char *name; /* for messages; borrowed */
+	const char *const *places; /* of what is no file: line n is places[n - 1], "--cache"; else NULL. Borrowed */
 	struct ini_section *sections;
 	size_t n, room;
 };
@@ -42,7 +43,10 @@ void ini_file_free(struct ini_file *file);
 /* Sets a key of a section, added where it is missing; what the file said of the key is gone. Texts are copied. */
 int ini_file_set(struct ini_file *file, const char *section, const char *key, const char *value,
 		 struct graft_error *err);
-/* Fills where with "FILE:LINE", "FILE" for line 0, which is none; returns it. A long file name is cut. */
+/* Adds a key behind those of a section, which is made where it is missing; line 0 is none. Texts are copied. */
+int ini_file_add(struct ini_file *file, const char *section, const char *key, const char *value, uint32_t line,
+		 struct graft_error *err);
+/* Fills where with "FILE:LINE" or the line's place, "FILE" for line 0, which is none; returns it. A long one is cut. */
 const char *ini_where(const struct ini_file *file, uint32_t line, char where[CONFIG_WHERE_MAX]);
 
 /* Words of enum config_sandbox and enum config_seccomp, NULL-terminated. */
@@ -90,6 +94,11 @@ const char *config_behind(const char *text, const char *words);
 /* All of config_read_ini behind the reading of the file. */
 struct config *config_read_text(const char *name, const char *text, size_t len, const char *mountpoint,
 				struct plugin_registry **registry, struct graft_error *err);
+/* All behind the taking apart of the text. */
+struct config *config_read_file(const struct ini_file *file, struct plugin_registry **registry,
+				struct graft_error *err);
+/* Bytes of the character at p, which ends in NUL somewhere, and its number; 0 for what is not UTF-8 (RFC 3629). */
+size_t config_utf8(const unsigned char *p, uint32_t *c);
 /* Sections to structs; plugins are loaded. c is empty before, and holds what was done so far on failure. */
 int config_build(struct config *c, const struct ini_file *file, struct plugin_registry **registry,
 		 struct graft_error *err);

@@ -27,8 +27,7 @@ const char *config_path_fault(const char *path)
 	return NULL;
 }
 
-/* Bytes of the character at p, which ends in NUL somewhere, and its number; 0 for what is not UTF-8 (RFC 3629). */
-static size_t utf8_char(const unsigned char *p, uint32_t *c)
+size_t config_utf8(const unsigned char *p, uint32_t *c)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	size_t len = *p < 0x80 ? 1 : (*p & 0xe0) == 0xc0 ? 2 : (*p & 0xf0) == 0xe0 ? 3 : (*p & 0xf8) == 0xf0 ? 4 : 0;
@@ -50,7 +49,7 @@ static int check_text(const char *at, struct graft_error *err)
 	uint32_t c = 0;
 
 	for (size_t i = 0, len; p[i]; i += len) {
-		len = utf8_char(p + i, &c);
+		len = config_utf8(p + i, &c);
 		if (len == 0)
 			return error_set(err, EINVAL, "a mount point must be UTF-8; byte %zu is not", i + 1);
 		if (c < ' ' || (c >= 0x7f && c <= 0x9f))
