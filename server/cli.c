@@ -2,6 +2,9 @@
 /* The command line: options, help, and the two modes that only look at a configuration. */
 #include "server/cli.h"
 
+#include "server/virtiofsd/checks.h"
+#include "server/virtiofsd/virtiofsd.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
@@ -206,7 +209,8 @@ static int take_option(struct cli *cli, int option, char *const *argv)
 	}
 }
 
-int cli_parse(int argc, char **argv, struct cli *cli)
+/* graftfsd's own. */
+static int parse_graftfsd(int argc, char **argv, struct cli *cli)
 {
 	int option, status = CLI_GO_ON;
 	*cli = (struct cli){ .mode = CLI_SERVE, .door = &door_graftfsd };
@@ -231,7 +235,28 @@ int cli_parse(int argc, char **argv, struct cli *cli)
 	return CLI_GO_ON;
 }
 
-int cli_config(const struct cli *cli, struct config **config, struct plugin_registry **registry)
+int cli_parse(int argc, char **argv, struct cli *cli)
+{
+	int before = vfsd_named(argc, argv);
+
+	if (!before)
+		return parse_graftfsd(argc, argv, cli);
+	*cli = (struct cli){ .mode = CLI_SERVE, .door = &door_virtiofsd };
+	return vfsd_parse(&cli->virtiofsd, argc - before, argv + before);
+}
+
+int cli_check(const struct cli *cli, struct graft_error *err)
+{
+	return cli->door == &door_virtiofsd ? vfsd_check_run(&cli->virtiofsd, err) : 0;
+}
+
+void cli_fini(struct cli *cli)
+{
+	vfsd_line_fini(&cli->virtiofsd);
+}
+
+/* The file of graftfsd's own command line, and its modes. */
+static int read_graftfsd(const struct cli *cli, struct config **config, struct plugin_registry **registry)
 {
 	struct graft_error err = { 0 };
 	int status = 0;
@@ -257,4 +282,11 @@ int cli_config(const struct cli *cli, struct config **config, struct plugin_regi
 	*config = NULL;
 	*registry = NULL;
 	return status;
+}
+
+int cli_config(const struct cli *cli, struct config **config, struct plugin_registry **registry)
+{
+	if (cli->door == &door_virtiofsd)
+		return vfsd_read(&cli->virtiofsd, config, registry);
+	return read_graftfsd(cli, config, registry);
 }

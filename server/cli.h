@@ -5,6 +5,7 @@
 
 #include "server/config.h"
 #include "server/door.h"
+#include "server/virtiofsd/line.h"
 
 #include <limits.h>
 
@@ -17,10 +18,11 @@ struct cli {
 	const char *config_path;   /* points into argv; NULL: no file was read */
 	const char *plugin;        /* CLI_DUMP_PLUGIN: name or path; points into argv */
 	char mountpoint[PATH_MAX]; /* of the [transport fuse], absolute; empty: what the configuration says */
+	struct vfsd_line virtiofsd; /* where the door is virtiofsd's, which has no mode and no file */
 };
 
 /*
- * Parses the arguments. CLI_GO_ON, or an exit status: 0 after --help and --version (printed on stdout), CLI_EXIT_USAGE
+ * Parses the arguments, by the door that the program's name or its first argument says. CLI_GO_ON, or an exit status: 0 after --help and --version (printed on stdout), CLI_EXIT_USAGE
  * after one line on stderr. Main thread only (getopt).
  */
 int cli_parse(int argc, char **argv, struct cli *cli);
@@ -31,5 +33,13 @@ int cli_parse(int argc, char **argv, struct cli *cli);
  * could not be written, CLI_EXIT_USAGE after one line on stderr.
  */
 int cli_config(const struct cli *cli, struct config **config, struct plugin_registry **registry);
+
+/*
+ * What the door looks at when the log is where it shall be, before anything is opened: warnings, and the host. 0 or
+ * -errno with err. Main thread.
+ */
+int cli_check(const struct cli *cli, struct graft_error *err);
+/* What cli_parse allocated. */
+void cli_fini(struct cli *cli);
 
 #endif

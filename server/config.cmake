@@ -13,6 +13,14 @@ set(GRAFT_CONFIG_SOURCES
 	${CMAKE_SOURCE_DIR}/server/config_spec.c
 	${CMAKE_SOURCE_DIR}/server/door.c
 	${CMAKE_SOURCE_DIR}/server/plugin_loader.c
-	${CMAKE_SOURCE_DIR}/server/sandbox/modcaps.c)
+	${CMAKE_SOURCE_DIR}/server/sandbox/modcaps.c
+	${CMAKE_SOURCE_DIR}/server/virtiofsd/checks.c
+	${CMAKE_SOURCE_DIR}/server/virtiofsd/help.c
+	${CMAKE_SOURCE_DIR}/server/virtiofsd/line.c
+	${CMAKE_SOURCE_DIR}/server/virtiofsd/list.c
+	${CMAKE_SOURCE_DIR}/server/virtiofsd/options.c
+	${CMAKE_SOURCE_DIR}/server/virtiofsd/settings.c
+	${CMAKE_SOURCE_DIR}/server/virtiofsd/values.c
+	${CMAKE_SOURCE_DIR}/server/virtiofsd/virtiofsd.c)
 set(GRAFT_CONFIG_DEFINITIONS GRAFT_PLUGIN_DIR="${GRAFT_PLUGIN_DIR}")
-set(GRAFT_CONFIG_LIBS graft_lib PkgConfig::INIH PkgConfig::CAP_NG ${CMAKE_DL_LIBS})
+set(GRAFT_CONFIG_LIBS graft_lib graft_xattrmap_rules PkgConfig::INIH PkgConfig::CAP_NG ${CMAKE_DL_LIBS})

@@ -110,6 +110,8 @@ static int open_all(struct parts *p, struct graft_error *err)
 	if (!res && pid_file)
 		res = pid_file_open(&p->pid_file, pid_file, err);
 	if (!res)
+		res = cli_check(p->cli, err);
+	if (!res)
 		res = make_server(p, err);
 	return res ? res : make_doors(p, err);
 }
@@ -234,13 +236,16 @@ int main(int argc, char **argv)
 		return plugin_dump_main(cli.plugin);
 	if (status == CLI_GO_ON)
 		status = cli_config(&cli, &config, &registry);
-	if (status != CLI_GO_ON)
+	if (status != CLI_GO_ON) {
+		cli_fini(&cli);
 		return status;
+	}
 	log_set_form(cli.door->log_form, cli.door->name);
 	log_set_level(door_log_level(cli.door, config->server.log_level));
 	struct parts p = { .cli = &cli, .config = config, .registry = registry, .pid_file = PID_FILE_NONE };
 	status = run(&p);
 	config_free(config);
 	plugin_registry_free(registry);
+	cli_fini(&cli);
 	return status;
 }
