@@ -236,7 +236,7 @@ static bool lists(int tree, const char *point)
 
 	assert_true(n > 0);
 	text[n] = '\0';
-	snprintf(want, sizeof(want), " %s ", point);
+	assert_in_range(snprintf(want, sizeof(want), " %s ", point), 2, sizeof(want) - 1);
 	return strstr(text, want);
 }
 
