@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The attempts: a row for each in the tables of names.c, links.c, ids.c, opens.c, places.c and calls.c. */
+/* The attempts: a row for each in the tables of names.c, links.c, ids.c, opens.c, places.c, calls.c and handles.c. */
 #ifndef GRAFT_TESTS_ESCAPE_ATTEMPT_H
 #define GRAFT_TESTS_ESCAPE_ATTEMPT_H
 
@@ -27,6 +27,8 @@ struct attempt_table {
 #define ATTEMPT_TABLE(rows) {rows, sizeof(rows) / sizeof((rows)[0])}
 
 extern const struct attempt_table names_table, links_table, ids_table, opens_table, places_table, calls_table;
+/* For a daemon with few descriptors. */
+extern const struct attempt_table handles_table;
 
 /* All that may be tried with a node in the place of a directory, which it is not: ENOTDIR each time (links.c). */
 void try_as_parent(struct world *w, uint64_t node);

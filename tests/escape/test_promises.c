@@ -298,9 +298,9 @@ static int end_test(void **state)
 	return daemon_reported(&world.daemon) ? -1 : 0;
 }
 
-static int run(const char *mode, uid_t user, const char *keys, const char *name, const struct CMUnitTest *tests, size_t n)
+static int run(const struct world_kind *kind, const char *name, const struct CMUnitTest *tests, size_t n)
 {
-	int res = world_up(&world, mode, user, keys);
+	int res = world_up(&world, kind);
 
 	if (res)
 		return res;
@@ -318,11 +318,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s none|chroot|namespace [root|user]\n", argv[0]);
 		return 2;
 	}
-	uid_t user = argc > 2 && strcmp(argv[2], "user") == 0 ? WORLD_USER : 0;
+	struct world_kind kind = {.mode = argv[1], .user = argc > 2 && strcmp(argv[2], "user") == 0 ? WORLD_USER : 0};
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	int res = run(argv[1], user, NULL, "promises", usual, sizeof(usual) / sizeof(usual[0]));
+	int res = run(&kind, "promises", usual, sizeof(usual) / sizeof(usual[0]));
 	if (res)
 		return res;
-	return run(argv[1], user, "readonly = true\nannounce-submounts = false", "promises of a read-only share", readonly,
-		   sizeof(readonly) / sizeof(readonly[0]));
+	kind.keys = "readonly = true\nannounce-submounts = false";
+	return run(&kind, "promises of a read-only share", readonly, sizeof(readonly) / sizeof(readonly[0]));
 }

@@ -318,7 +318,9 @@ int main(int argc, char **argv)
 	swaps = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (swaps == MAP_FAILED)
 		return 1;
-	int res = world_up(&world, argv[1], argc > 2 && strcmp(argv[2], "user") == 0 ? WORLD_USER : 0, NULL);
+	const struct world_kind kind = {.mode = argv[1],
+					.user = argc > 2 && strcmp(argv[2], "user") == 0 ? WORLD_USER : 0};
+	int res = world_up(&world, &kind);
 	if (res)
 		return res;
 	res = cmocka_run_group_tests_name("escape swap", tests, NULL, NULL);

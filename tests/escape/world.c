@@ -139,18 +139,21 @@ static int start(struct world *w, const char *keys)
 	return res < 0 ? 1 : 0;
 }
 
-int world_up(struct world *w, const char *mode, uid_t user, const char *keys)
+int world_up(struct world *w, const struct world_kind *kind)
 {
-	const struct daemon_config config = {.queues = 1, .sandbox = mode, .user = user};
+	const struct daemon_config config = {.queues = 1,
+					     .sandbox = kind->mode,
+					     .user = kind->user,
+					     .rlimit_nofile = kind->few_files ? WORLD_FEW_FILES : 0};
 
-	*w = (struct world){.mode = mode, .user = user};
+	*w = (struct world){.mode = kind->mode, .user = kind->user};
 	signal(SIGPIPE, SIG_IGN);
 	umask(022);
 	if (geteuid() != 0) {
 		printf("SKIP: the outside, and what another user owns, are made by root\n");
 		return 77;
 	}
-	if (user && !reachable(user)) {
+	if (w->user && !reachable(w->user)) {
 		printf("SKIP: an ordinary user cannot reach %s\n", getenv("GRAFTFSD"));
 		return 77;
 	}
@@ -159,7 +162,7 @@ int world_up(struct world *w, const char *mode, uid_t user, const char *keys)
 	w->mounts = own_mounts(w->daemon.base);
 	if (!w->mounts)
 		printf("SKIP: no mounts of its own: %s\n", strerror(errno));
-	if (fill_base(w) || start(w, keys))
+	if (fill_base(w) || start(w, kind->keys))
 		return 1;
 	w->base_state = base_state(w);
 	return w->base_state ? 0 : 1;

@@ -24,6 +24,7 @@
 #define WORLD_USER 4711 /* the ordinary user's id */
 #define WORLD_SLOT_SIZE 65536
 #define WORLD_MOUNTS 4
+#define WORLD_FEW_FILES 200
 
 /*
  * base/share   /, made anew for each attempt: file, dir/file, dir/sub, other, and links to the outside: to-dir, to-file
@@ -48,8 +49,16 @@ struct world {
 	bool leaked;             /* a reply held the secret */
 };
 
-/* 0; 77 and a word where this cannot be had here; 1 and a word where it should be. keys: more lines of the mount's section. */
-int world_up(struct world *w, const char *mode, uid_t user, const char *keys);
+/* What kind of world. */
+struct world_kind {
+	const char *mode;  /* of the sandbox */
+	uid_t user;        /* 0: root */
+	const char *keys;  /* more lines of the mount's section, or NULL */
+	bool few_files;    /* WORLD_FEW_FILES descriptors at most */
+};
+
+/* 0; 77 and a word where this cannot be had here; 1 and a word where it should be. */
+int world_up(struct world *w, const struct world_kind *kind);
 /* 0 if the daemon ended as it should. */
 int world_down(struct world *w);
 
