@@ -22,9 +22,9 @@
 #define START_TIMEOUT_MS 60000
 #define STOP_TIMEOUT_MS 60000
 
-static bool is_peer(const char *program)
+bool daemon_is_peer(const struct daemon *d)
 {
-	const char *slash = strrchr(program, '/');
+	const char *program = d->config.program, *slash = strrchr(program, '/');
 
 	return strncmp(slash ? slash + 1 : program, "virtiofsd", 9) == 0;
 }
@@ -158,7 +158,7 @@ static void exec_daemon(const struct daemon *d)
 		signal(SIGXFSZ, SIG_IGN);
 		setrlimit(RLIMIT_FSIZE, &limit);
 	}
-	if (is_peer(program))
+	if (daemon_is_peer(d))
 		exec_peer(d, program);
 	else
 		execl(program, program, "--config", d->ini, (char *)NULL);
@@ -213,7 +213,7 @@ int daemon_start(struct daemon *d)
 	int res = daemon_spawn(d);
 	if (res < 0)
 		return res;
-	while (!daemon_logged(d, "graftfsd: ready") && !daemon_logged(d, "Waiting for vhost-user socket")) {
+	while (!daemon_logged(d, daemon_is_peer(d) ? "Waiting for vhost-user socket" : "graftfsd: ready")) {
 		if (!daemon_alive(d)) {
 			daemon_show_log(d);
 			return -ECHILD;

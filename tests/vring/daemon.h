@@ -39,6 +39,8 @@ struct daemon {
 	char base[DAEMON_PATH], share[DAEMON_PATH], socket[DAEMON_PATH], ini[DAEMON_PATH], log[DAEMON_PATH];
 };
 
+/* True where the program is virtiofsd. */
+bool daemon_is_peer(const struct daemon *d);
 /* Makes the folder and its empty share. 0 or -errno. */
 int daemon_init(struct daemon *d, const struct daemon_config *config);
 /* Ends the process if it runs and removes the folder. */

@@ -37,7 +37,7 @@ static int group_up(void **state)
 
 static bool is_graftfsd(const struct fixture *f)
 {
-	return !daemon_logged(&f->daemon, "Waiting for vhost-user socket");
+	return !daemon_is_peer(&f->daemon);
 }
 
 static int group_down(void **state)
