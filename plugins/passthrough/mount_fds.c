@@ -250,3 +250,15 @@ int mount_fds_fd(struct mount_fds *m, uint64_t mount)
 	const struct entry *e = find(m, mount);
 	return e ? e->fd : -1;
 }
+
+bool mount_fds_own(uint64_t mount)
+{
+	auto_fclose FILE *f = fopen("/proc/self/mountinfo", "re");
+	auto_free char *line = NULL;
+	size_t size = 0;
+	bool own = false;
+
+	while (f && !own && getline(&line, &size, f) > 0)
+		own = strtoull(line, NULL, 10) == mount;
+	return own;
+}

@@ -33,4 +33,7 @@ void mount_fds_put(struct mount_fds *m, uint64_t mount);
 /* The descriptor; the caller (or its node) is counted as a user. -1 for a mount without one. */
 int mount_fds_fd(struct mount_fds *m, uint64_t mount);
 
+/* Whether the mount namespace that this process is in has the mount, as far as it can be seen here. Reads a file of /proc. */
+bool mount_fds_own(uint64_t mount);
+
 #endif

@@ -146,6 +146,18 @@ int pt_op_link(struct graft_inst *inst, struct graft_req *req)
 	return res;
 }
 
+/*
+ * A name that a mount stands on is busy. The kernel says so for mounts of its caller's namespace only; those of others it takes away with
+ * the name, on the host too. Where the source is in another namespace, as in a sandbox, it is looked at here.
+ */
+static bool carries_mount(const struct graft_inst *inst, int dirfd, const char *name)
+{
+	struct statx stx;
+
+	return inst->foreign && statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &stx) == 0 &&
+	       (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
 static int remove_name(struct graft_inst *inst, struct graft_req *req, int flags)
 {
 	struct pt_session *s = pt_session(req);
@@ -157,7 +169,9 @@ static int remove_name(struct graft_inst *inst, struct graft_req *req, int flags
 	res = node_get(s, req->node, &parent);
 	if (res < 0)
 		return res;
-	if (unlinkat(parent.fd, req->name, flags) < 0)
+	if (carries_mount(inst, parent.fd, req->name))
+		res = -EBUSY;
+	else if (unlinkat(parent.fd, req->name, flags) < 0)
 		res = -errno;
 	node_put(s, &parent);
 	return res;
@@ -190,7 +204,9 @@ int pt_op_rename(struct graft_inst *inst, struct graft_req *req)
 		return res;
 	res = node_get(s, req->node2, &to);
 	if (!res) {
-		if (renameat2(from.fd, req->name, to.fd, req->name2, flags) < 0)
+		if (carries_mount(inst, from.fd, req->name) || carries_mount(inst, to.fd, req->name2))
+			res = -EBUSY;
+		else if (renameat2(from.fd, req->name, to.fd, req->name2, flags) < 0)
 			res = -errno;
 		node_put(s, &to);
 	}

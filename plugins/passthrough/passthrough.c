@@ -157,6 +157,7 @@ static int set_up(struct box *b, struct graft_error *err)
 	if (stx.stx_mask & STATX_MNT_ID)
 		root_mount = stx.stx_mnt_id;
 	inst->blocking = is_blocking(b->source_fd);
+	inst->foreign = !mount_fds_own(root_mount);
 	res = choose_handles(b, root_mount, err);
 	if (res < 0)
 		return res;

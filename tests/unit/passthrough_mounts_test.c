@@ -234,6 +234,69 @@ static void test_mount_fds(void **state)
 	close(probe.fd);
 }
 
+static int remove_name(struct fixture *f, uint32_t opcode, const char *name)
+{
+	struct fake_req *fr = fake_req_new(f->fake, opcode, GRAFT_ROOT_NODE);
+
+	fake_req_name(fr, name);
+	int res = fake_call(fr);
+	fake_req_free(fr);
+	return res;
+}
+
+static int rename_name(struct fixture *f, const char *from, const char *to)
+{
+	struct fake_req *fr = fake_req_new(f->fake, FUSE_RENAME, GRAFT_ROOT_NODE);
+
+	fake_req_name(fr, from);
+	fake_req_name2(fr, to);
+	fr->req.node2 = GRAFT_ROOT_NODE;
+	int res = fake_call(fr);
+	fake_req_free(fr);
+	return res;
+}
+
+static uint64_t mount_of(int fd)
+{
+	struct statx stx;
+
+	assert_int_equal(statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx), 0);
+	return stx.stx_mnt_id;
+}
+
+/* The share is of a mount namespace that this process has left: the kernel would take its mounts away with their names. */
+static void test_foreign(void **state)
+{
+	struct fixture *f = *state;
+	int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	mount_tmpfs(f, "mnt");
+	fixture_file(f, "mnt/inner", "x");
+	fixture_file(f, "other", "x");
+	fixture_file(f, "file", "x");
+	assert_int_equal(mount(fixture_path(f, "other"), fixture_path(f, "file"), NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mkdir(fixture_path(f, "dir"), 0755), 0);
+	assert_int_equal(fixture_start(f), 0);
+	assert_true(mount_fds_own(mount_of(f->inst->root_fd)));
+	assert_false(f->inst->foreign);
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_false(mount_fds_own(mount_of(f->inst->root_fd)));
+	assert_int_equal(umount2(fixture_path(f, "mnt"), MNT_DETACH), 0);
+	assert_int_equal(umount2(fixture_path(f, "file"), MNT_DETACH), 0);
+	f->inst->foreign = true;
+	assert_int_equal(remove_name(f, FUSE_RMDIR, "mnt"), -EBUSY);
+	assert_int_equal(remove_name(f, FUSE_UNLINK, "file"), -EBUSY);
+	assert_int_equal(rename_name(f, "mnt", "moved"), -EBUSY);
+	assert_int_equal(rename_name(f, "dir", "mnt"), -EBUSY);
+	assert_int_equal(rename_name(f, "other", "file"), -EBUSY);
+	assert_int_equal(remove_name(f, FUSE_RMDIR, "absent"), -ENOENT);
+	assert_int_equal(rename_name(f, "dir", "moved"), 0);
+	assert_int_equal(remove_name(f, FUSE_RMDIR, "moved"), 0);
+	assert_int_equal(setns(home, CLONE_NEWNS), 0);
+	assert_int_equal(access(fixture_path(f, "mnt/inner"), F_OK), 0);
+	close(home);
+}
+
 /* Lazily, so that the directory can be removed. */
 static int unmount_all(void **state)
 {
@@ -253,7 +316,7 @@ int main(void)
 		FIXTURE_TEST(test_announced),	 FIXTURE_TEST(test_not_announced),
 		FIXTURE_TEST(test_flush_kept),
 		FIXTURE_TEST(test_handles_on_mounts), FIXTURE_TEST(test_small_budget),
-		FIXTURE_TEST(test_mount_fds),
+		FIXTURE_TEST(test_mount_fds),	 FIXTURE_TEST(test_foreign),
 	};
 
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
