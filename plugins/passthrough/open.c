@@ -26,6 +26,23 @@ static bool made_room(struct graft_inst *inst)
 	return (errno == EMFILE || errno == ENFILE) && inst->budget && pt_fd_relieve(inst);
 }
 
+void open_probe(struct graft_inst *inst, int dirfd)
+{
+	const struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
+	int fd = call_openat2(dirfd, ".", &how);
+
+	inst->no_openat2 = fd < 0 && (errno == ENOSYS || errno == EPERM);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int call_name(const struct graft_inst *inst, int dirfd, const char *name, const struct open_how *how)
+{
+	if (inst->no_openat2)
+		return openat(dirfd, name, (int)how->flags | O_NOFOLLOW, (mode_t)how->mode);
+	return call_openat2(dirfd, name, how);
+}
+
 int open_name(struct graft_inst *inst, int dirfd, const char *name, int flags, mode_t mode)
 {
 	const bool makes = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
@@ -34,10 +51,10 @@ int open_name(struct graft_inst *inst, int dirfd, const char *name, int flags, m
 		.mode = makes ? mode : 0,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
 	};
-	int fd = call_openat2(dirfd, name, &how);
+	int fd = call_name(inst, dirfd, name, &how);
 
 	if (fd < 0 && made_room(inst))
-		fd = call_openat2(dirfd, name, &how);
+		fd = call_name(inst, dirfd, name, &how);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -68,6 +85,8 @@ int open_path(const char *path)
 	const struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
 	int fd = call_openat2(AT_FDCWD, path, &how);
 
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -5,6 +5,8 @@
 
 #include "passthrough.h"
 
+/* Finds out whether there is openat2, which the instance uses from then on; without it the decoder's check of names stands alone. */
+void open_probe(struct graft_inst *inst, int dirfd);
 /*
  * openat2 of a name in a directory, links not followed, and not out of that directory whatever the name. flags: as for open(2), those
  * that Linux does not know are dropped; O_CLOEXEC is added. Both functions try again where nodes can give descriptors up. fd or -errno.

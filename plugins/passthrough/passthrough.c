@@ -80,6 +80,9 @@ static int open_source(struct box *b, struct graft_error *err)
 	if (fd < 0)
 		return fd;
 	b->source_fd = fd;
+	open_probe(&b->inst, fd);
+	if (b->inst.no_openat2)
+		host->log(b->inst.slot, GRAFT_LOG_INFO, "no openat2: names are opened with openat");
 	b->inst.root_fd = open_name(&b->inst, fd, ".", O_PATH | O_DIRECTORY, 0);
 	if (b->inst.root_fd < 0)
 		return host->fail(err, -b->inst.root_fd, "source %s cannot be searched: %s", source,

@@ -53,6 +53,7 @@ struct graft_inst {
 	int root_fd;  /* O_PATH of the source */
 	int proc_fd;  /* O_PATH of /proc/self/fd: reopening an O_PATH fd "N" below it */
 	bool handles; /* file handles work here */
+	bool no_openat2; /* an old kernel, a container's filter or valgrind: names are opened with openat */
 	bool foreign; /* the source's mount is of another mount namespace than this process is in */
 	bool blocking; /* nfs, cifs, ceph, fuse: the server runs everything on workers */
 	uint64_t entry_timeout, attr_timeout; /* ns, effective */

@@ -301,6 +301,11 @@ static void test_beneath(void **state)
 	assert_true(fd >= 0);
 	close(fd);
 	assert_int_equal(open_path("/proc/self/root/etc"), -ELOOP);
+	/* Where there is none of openat2, links are still not followed. */
+	f->inst->no_openat2 = true;
+	assert_int_equal(fixture_lookup(f, GRAFT_ROOT_NODE, "up", &e), 0);
+	assert_true(S_ISLNK(e.attr.mode));
+	assert_int_equal(open_name(f->inst, f->inst->root_fd, "up", O_RDONLY, 0), -ELOOP);
 }
 
 int main(void)
