@@ -155,6 +155,10 @@ int vhost_user_listener_adopt(struct vhost_user_listener *l, int fd, struct graf
 
 	*l = (struct vhost_user_listener)VHOST_USER_LISTENER_NONE;
 	snprintf(l->where, sizeof(l->where), "descriptor %d", fd);
+	/* One that we opened ourselves is closed on exec, and cannot have come through it. */
+	int flags = fcntl(fd, F_GETFD);
+	if (flags < 0 || flags & FD_CLOEXEC)
+		return error_set(err, EBADF, "descriptor %d was not inherited", fd);
 	if (fstat(fd, &st) < 0)
 		return error_set(err, errno, "descriptor %d: %s", fd, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
