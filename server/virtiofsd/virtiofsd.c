@@ -17,6 +17,7 @@ const struct door door_virtiofsd = {
 	.ready = NULL,
 	.signal_status = 1,
 	.hangup_ends = true,
+	.log_variable = "RUST_LOG",
 };
 
 int vfsd_named(int argc, char *const *argv)
