@@ -404,7 +404,7 @@ static void look_full(const struct config *c)
 	assert_string_equal(*(const char *const *)options_settings(m->members[0].options), "/outer");
 	assert_string_equal(*(const char *const *)options_settings(m->members[2].options), "/inner");
 	assert_string_equal(*(const char *const *)options_settings(m->members[3].options), "/srv");
-	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:42");
+	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:43");
 }
 
 static void look_fuse(const struct config *c)
