@@ -174,6 +174,7 @@ static const struct seccomp_rule sanitizers[] = {
 	RARE(sched_getscheduler, SANITIZER),
 	RARE(sigaltstack, SANITIZER),
 	RARE(wait4, SANITIZER),
+	RARE(getdents, SANITIZER),
 	RARE(getdents64, SANITIZER),
 	RARE(lseek, SANITIZER),
 	RARE(uname, SANITIZER),
