@@ -84,6 +84,7 @@ static const struct seccomp_rule core[] = {
 	WITH(fcntl, 1, F_DUPFD_CLOEXEC),
 	WITH(fcntl, 1, F_GETFL),
 	WITH(fcntl, 1, F_SETFL),
+	WITH(fcntl, 1, F_SETFD), /* fdopendir */
 	/* sd_notify: on a socket that was connected before, so without an address */
 	{ .call = SCMP_SYS(sendto), .nargs = 1, .args = { SCMP_CMP64(4, SCMP_CMP_EQ, 0) } },
 };
