@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 enum config_sandbox { CONFIG_SANDBOX_NAMESPACE, CONFIG_SANDBOX_CHROOT, CONFIG_SANDBOX_NONE };
+enum config_landlock { CONFIG_LANDLOCK_AUTO, CONFIG_LANDLOCK_NO };
 enum config_seccomp { CONFIG_SECCOMP_KILL, CONFIG_SECCOMP_LOG, CONFIG_SECCOMP_TRAP, CONFIG_SECCOMP_NONE };
 /* A transport's say on an INIT flag: auto follows the mounts' want; always fails INIT where the client lacks it. */
 enum config_flag { CONFIG_FLAG_AUTO, CONFIG_FLAG_NEVER, CONFIG_FLAG_ALWAYS };
@@ -29,6 +30,7 @@ struct server_config {
 	int32_t log_level;    /* enum graft_log_level or LOG_OFF */
 	uint32_t sandbox;     /* enum config_sandbox */
 	uint32_t seccomp;     /* enum config_seccomp */
+	uint32_t landlock;    /* enum config_landlock */
 	uint64_t workers;     /* threads, 1..256; 0: auto */
 	const char *plugin_dir;
 	struct graft_list plugins; /* names, loaded beside those of the mounts */

@@ -95,6 +95,7 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 	server->log_level = set->log_level > GRAFT_LOG_TRACE ? LOG_OFF : (int32_t)set->log_level;
 	server->sandbox = set->sandbox;
 	server->seccomp = set->seccomp;
+	server->landlock = set->landlock;
 	server->plugin_dir = set->plugin_dir;
 	server->rlimit_nofile = set->rlimit_nofile;
 	server->state_dir = set->state_dir;

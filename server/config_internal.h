@@ -55,7 +55,7 @@ extern const char *const config_sandboxes[], *const config_seccomps[];
 /* What config_server_options, _transport_options, _fuse_options and _mount_options fill. */
 struct server_settings {
 	const char *instance, *workers, *plugin_dir, *state_dir, *api_socket, *log_file, *pid_file, *modcaps;
-	uint32_t log_level, sandbox, seccomp;
+	uint32_t log_level, sandbox, seccomp, landlock;
 	bool syslog;
 	struct graft_list plugins;
 	uint64_t rlimit_nofile;

@@ -5,6 +5,7 @@
 static const char *const log_levels[] = { "error", "warn", "info", "debug", "trace", "off", NULL };
 const char *const config_sandboxes[] = { "namespace", "chroot", "none", NULL };
 const char *const config_seccomps[] = { "kill", "log", "trap", "none", NULL };
+static const char *const landlocks[] = { "auto", "no", NULL };
 static const char *const flags[] = { "auto", "never", "always", NULL };
 
 #define SERVER(field) .offset = offsetof(struct server_settings, field)
@@ -56,6 +57,8 @@ const struct graft_opt config_server_options[] = {
 	  .help = "what happens at a system call that is not on the list" },
 	{ .key = "modcaps", .type = GRAFT_OPT_STRING, SERVER(modcaps), .optional = 1,
 	  .help = "capabilities to keep beside or to drop of the usual ones, as +CAP:-CAP" },
+	{ .key = "landlock", .dflt = "auto", .type = GRAFT_OPT_ENUM, SERVER(landlock), .choices = landlocks,
+	  .help = "whether the kernel keeps the server to the paths of its mounts, where that is possible" },
 	{ .key = "workers", .dflt = "auto", .type = GRAFT_OPT_STRING, SERVER(workers),
 	  .help = "threads for what may block, auto or 1 to 256" },
 	{ .key = "plugin-dir", .dflt = GRAFT_PLUGIN_DIR, .type = GRAFT_OPT_PATH, SERVER(plugin_dir),

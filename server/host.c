@@ -131,6 +131,11 @@ static int host_metric(struct graft_slot *slot, const char *name, const char *un
 	return metrics_add(slot->server->metrics, slot, slot->name, name, unit, counter);
 }
 
+static int host_confined(struct graft_slot *slot)
+{
+	return slot->server->confined;
+}
+
 const struct graft_host host_services = {
 	.size = sizeof(struct graft_host),
 	.abi_major = GRAFT_ABI_MAJOR,
@@ -157,4 +162,5 @@ const struct graft_host host_services = {
 	.store = host_store,
 	.claim = session_claim,
 	.unclaim = session_unclaim,
+	.confined = host_confined,
 };

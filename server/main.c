@@ -10,6 +10,7 @@
 #include "server/pid_file.h"
 #include "server/plugin_dump.h"
 #include "server/sandbox/caps.h"
+#include "server/sandbox/landlock.h"
 #include "server/sandbox/seccomp.h"
 #include "server/sd_notify.h"
 
@@ -33,6 +34,7 @@ struct parts {
 	struct control *control;
 	struct server *server;
 	struct doors *doors;
+	struct landlock landlock;
 };
 
 /* Takes the instance's lock and looks at its state, before anything else is touched. */
@@ -62,17 +64,20 @@ static int make_server(struct parts *p, struct graft_error *err)
 		return -err->code;
 	plugin_registry_seal(p->registry);
 	p->server->registry = p->registry;
+	p->server->confined = p->landlock.ruleset >= 0;
 	p->control_server.server = p->server;
 	return 0;
 }
 
 /* What is loaded, made or bound before stays; what comes later comes with few rights and few system calls. No thread runs yet. */
-static int confine(const struct parts *p, struct graft_error *err)
+static int confine(struct parts *p, struct graft_error *err)
 {
 	if (p->config->server.sandbox != CONFIG_SANDBOX_NONE || p->config->server.seccomp != CONFIG_SECCOMP_NONE)
 		plugin_registry_before_sandbox(p->registry);
 	int res = caps_apply(p->config, p->registry, false, err);
 
+	if (!res)
+		landlock_apply(&p->landlock); /* its calls are on no list */
 	return res ? res : seccomp_apply(p->config, p->registry, false, err);
 }
 
@@ -111,6 +116,8 @@ static int open_all(struct parts *p, struct graft_error *err)
 		res = pid_file_open(&p->pid_file, pid_file, err);
 	if (!res)
 		res = cli_check(p->cli, err);
+	if (!res)
+		landlock_prepare(&p->landlock, p->config);
 	if (!res)
 		res = make_server(p, err);
 	return res ? res : make_doors(p, err);
@@ -159,6 +166,7 @@ static int bring_up(struct parts *p, struct graft_error *err)
 /* 0, or -errno if a transport ended for a fault. */
 static int take_down(struct parts *p)
 {
+	landlock_drop(&p->landlock);
 	if (!p->life)
 		return 0;
 	/* The transports are asked first, which takes no time: no new requests come while the API's last calls end. */
@@ -242,7 +250,8 @@ int main(int argc, char **argv)
 	}
 	log_set_form(cli.door->log_form, cli.door->name);
 	log_set_level(door_log_level(cli.door, config->server.log_level));
-	struct parts p = { .cli = &cli, .config = config, .registry = registry, .pid_file = PID_FILE_NONE };
+	struct parts p = { .cli = &cli, .config = config, .registry = registry, .pid_file = PID_FILE_NONE,
+			   .landlock = LANDLOCK_NONE };
 	status = run(&p);
 	config_free(config);
 	plugin_registry_free(registry);

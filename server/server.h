@@ -32,6 +32,7 @@ struct server {
 	_Atomic uint64_t sessions;  /* number of the last session */
 	uint32_t fd_budget;         /* descriptors that plugins may share */
 	bool fixed;                 /* mounts neither come nor go; set before server_start */
+	bool confined;              /* Landlock keeps the process to what plugins told; set before mounts are made */
 	bool membarrier;            /* light barriers need no instruction, see barrier.h */
 };
 

@@ -283,12 +283,21 @@ struct graft_host {
 	 */
 	int (*claim)(const struct graft_session *, uint32_t what);
 	void (*unclaim)(const struct graft_session *, uint32_t what, uint64_t n);
+	/* 1: the kernel lets the server open nothing but what graft_plugin.reach told, and by name only: no file handles. */
+	int (*confined)(struct graft_slot *);
 };
 
 enum graft_claim {
 	GRAFT_CLAIM_NODE = 1, /* a node that takes memory while the client knows it */
 	GRAFT_CLAIM_OPEN = 2  /* what lasts as an open file does, but is none: the owner of a lock */
 };
+
+enum graft_reach {
+	GRAFT_REACH_READ = 1,
+	GRAFT_REACH_WRITE = 2 /* changes, makes, renames and removes as well; beside READ */
+};
+
+typedef void graft_reach_add(void *arg, const char *path, uint32_t access);
 
 /*
  * The one exported object. Life cycle of an instance, each step on a thread of the server that may block:
@@ -338,6 +347,13 @@ struct graft_plugin {
 	 * become executable. Loads what would be loaded later (dlopen). Not called where the server is not confined. May be NULL.
 	 */
 	void (*before_sandbox)(void);
+
+	/*
+	 * Before create: tells by add each path of the host that an instance of these settings opens, or below which it opens something, in
+	 * create or later, with enum graft_reach; a layer that opens nothing tells none. 0: that is all, so the server may have the kernel
+	 * refuse it everything else, TCP included. -errno: it cannot be told, or needs file handles. NULL as well.
+	 */
+	int (*reach)(const void *settings, graft_reach_add *add, void *arg);
 };
 
 /* Bytes a directory entry takes in dst: lets a backend test the room before it looks the name up. */

@@ -89,6 +89,16 @@ static void im_features(struct graft_inst *inst, struct graft_features *f)
 /* All it does to files it asks of those below. */
 static const char *const capabilities[] = { NULL };
 
+static int im_reach(const void *settings, graft_reach_add *add, void *arg)
+{
+	static const char *const files[] = { "/etc/passwd", "/etc/subuid", "/etc/subgid" };
+	const struct im_settings *set = settings;
+
+	for (size_t i = 0; set->subid && i < sizeof(files) / sizeof(files[0]); i++)
+		add(arg, files[i], GRAFT_REACH_READ);
+	return 0;
+}
+
 extern const struct graft_plugin graft_plugin_v1;
 
 /* No state to save: all there is are the settings. */
@@ -111,4 +121,5 @@ GRAFT_PLUGIN_EXPORT const struct graft_plugin graft_plugin_v1 = {
 	.create = im_create,
 	.features = im_features,
 	.destroy = im_destroy,
+	.reach = im_reach,
 };

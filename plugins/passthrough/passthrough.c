@@ -129,7 +129,8 @@ static int choose_handles(struct box *b, uint64_t root_mount, struct graft_error
 	struct graft_inst *inst = &b->inst;
 	int res;
 
-	if (b->set.file_handles == PT_HANDLES_NEVER)
+	/* Where the server is confined, file handles could not be used anyway (pt_reach). */
+	if (b->set.file_handles == PT_HANDLES_NEVER || inst->host->confined(inst->slot))
 		return 0;
 	res = try_handles(b, root_mount);
 	inst->handles = !res;
@@ -227,19 +228,33 @@ static void pt_quiesce(struct graft_inst *inst)
 	(void)inst;
 }
 
-/* Supplementary groups can only be taken on with CAP_SETGID. */
-static bool can_set_groups(void)
+/* Of the first 32, this thread has it in effect. */
+static bool has_cap(uint32_t cap)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 
-	return syscall(SYS_capget, &head, data) == 0 && (data[0].effective & CAP_TO_MASK(CAP_SETGID));
+	return syscall(SYS_capget, &head, data) == 0 && (data[0].effective & CAP_TO_MASK(cap));
+}
+
+/* What a file handle opens has no path. Without the capability they do not work (open_by_handle_at(2)). */
+static int pt_reach(const void *settings, graft_reach_add *add, void *arg)
+{
+	const struct pt_settings *set = settings;
+
+	if (set->file_handles == PT_HANDLES_MANDATORY)
+		return -EOPNOTSUPP;
+	if (set->file_handles == PT_HANDLES_PREFER && has_cap(CAP_DAC_READ_SEARCH))
+		return -EOPNOTSUPP;
+	add(arg, set->source, GRAFT_REACH_READ | (set->readonly ? 0 : GRAFT_REACH_WRITE));
+	return 0;
 }
 
 static void pt_features(struct graft_inst *inst, struct graft_features *f)
 {
 	const struct pt_settings *set = inst->set;
-	uint64_t groups = can_set_groups() ? FUSE_CREATE_SUPP_GROUP : 0;
+	/* Supplementary groups can only be taken on with CAP_SETGID. */
+	uint64_t groups = has_cap(CAP_SETGID) ? FUSE_CREATE_SUPP_GROUP : 0;
 	uint64_t want = BASE_FLAGS | groups;
 
 	f->blocking = inst->blocking;
@@ -398,4 +413,5 @@ GRAFT_PLUGIN_EXPORT const struct graft_plugin graft_plugin_v1 = {
 	.session_close = pt_session_close,
 	.quiesce = pt_quiesce,
 	.destroy = pt_destroy,
+	.reach = pt_reach,
 };

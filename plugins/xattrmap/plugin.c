@@ -170,6 +170,17 @@ static graft_op *const operations[GRAFT_OP_COUNT] = {
 /* All it does to files it asks of those below. */
 static const char *const capabilities[] = { NULL };
 
+static int xm_reach(const void *settings, graft_reach_add *add, void *arg)
+{
+	const struct xm_settings *set = settings;
+
+	for (size_t i = 0; i < set->map.count; i++) {
+		if (xattrmap_is_path(set->map.items[i]))
+			add(arg, set->map.items[i], GRAFT_REACH_READ);
+	}
+	return 0;
+}
+
 extern const struct graft_plugin graft_plugin_v1;
 
 /* No state to save: a mark that is missing costs one removal. */
@@ -193,4 +204,5 @@ GRAFT_PLUGIN_EXPORT const struct graft_plugin graft_plugin_v1 = {
 	.session_open = xm_session_open,
 	.session_close = xm_session_close,
 	.destroy = xm_destroy,
+	.reach = xm_reach,
 };

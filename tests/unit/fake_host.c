@@ -307,6 +307,11 @@ static void host_unclaim(const struct graft_session *session, uint32_t what, uin
 	atomic_fetch_sub(&claim_host->claimed[what], n);
 }
 
+static int host_confined(struct graft_slot *slot)
+{
+	return slot->fake->confined;
+}
+
 struct fake_host *fake_host_new(void)
 {
 	struct fake_host *fake = must(calloc(1, sizeof(*fake)));
@@ -331,6 +336,7 @@ struct fake_host *fake_host_new(void)
 		.store = host_store,
 		.claim = host_claim,
 		.unclaim = host_unclaim,
+		.confined = host_confined,
 	};
 	claim_host = fake;
 	fake->slot.fake = fake;

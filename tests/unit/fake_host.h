@@ -38,6 +38,7 @@ struct fake_host {
 	/* host->claim allows that many of each enum graft_claim, and counts them where session->max_nodes or max_open is set. */
 	uint64_t claim_max[3];
 	_Atomic uint64_t claimed[3];
+	bool confined; /* what host->confined says */
 	/* May be changed at any time. */
 	_Atomic uint32_t fd_limit;
 	_Atomic int alloc_failures; /* that many of the next host->alloc calls fail; negative: all */
