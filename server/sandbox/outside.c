@@ -7,9 +7,11 @@
 #include "lib/log.h"
 #include "server/sandbox/outside_client.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define WAIT_MS 30000
@@ -112,8 +114,6 @@ static void tell(struct outside *o, const char *path, uint32_t notes)
 {
 	if (notes & OUTSIDE_NOTE_PLAIN && !atomic_exchange_explicit(&o->plain_told, true, memory_order_relaxed))
 		log_warn(NULL, "%s is opened without a mount of its own, as all other files: this process may make none", path);
-	if (notes & OUTSIDE_NOTE_PRIVATE)
-		log_info(NULL, "%s lies on a private mount: what the host mounts below it later is not seen", path);
 }
 
 /* What the descriptors must be, whoever answers. */
@@ -145,6 +145,37 @@ int outside_open(struct outside *o, const char *path, int flags, int *tree, stru
 		return error_set(err, -res, "%s: %s", path, strerror(-res));
 	tell(o, path, p.head.kind);
 	return res;
+}
+
+/* Whether a line of mountinfo (proc_pid_mountinfo(5)) is of the root, and of a mount that hears of others. */
+static bool hears(char *line)
+{
+	char *save = NULL, *field = strtok_r(line, " ", &save);
+	bool heard = false;
+
+	for (int i = 1; field && i < 5; i++)
+		field = strtok_r(NULL, " ", &save);
+	if (!field || strcmp(field, "/") != 0)
+		return false;
+	while ((field = strtok_r(NULL, " ", &save)) && strcmp(field, "-") != 0)
+		heard = heard || strncmp(field, "master:", 7) == 0;
+	return heard;
+}
+
+bool outside_tree_hears(int tree)
+{
+	int copy = fcntl(tree, F_DUPFD_CLOEXEC, 0);
+	auto_fclose FILE *f = copy < 0 ? NULL : fdopen(copy, "r");
+	auto_free char *line = NULL;
+	size_t size = 0;
+	bool heard = false;
+
+	if (!f && copy >= 0)
+		close(copy);
+	while (f && !heard && getline(&line, &size, f) > 0)
+		heard = hears(line);
+	lseek(tree, 0, SEEK_SET);
+	return heard;
 }
 
 int outside_seal(struct outside *o, struct graft_error *err)

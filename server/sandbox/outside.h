@@ -5,6 +5,8 @@
 
 #include "lib/error.h"
 
+#include <stdbool.h>
+
 struct config;
 struct fuse_dev_host_ops;
 
@@ -77,6 +79,9 @@ void outside_free(struct outside *o);
  * A descriptor, or -errno with err.
  */
 int outside_open(struct outside *o, const char *path, int flags, int *tree, struct graft_error *err);
+
+/* Whether what the host mounts below the directory later appears in its tree: not where the mount it lies on is private. */
+bool outside_tree_hears(int tree);
 
 /*
  * The configuration's mounts stand and no client was served yet: from now on the service is as narrow as the configuration allows. Cannot

@@ -86,37 +86,6 @@ static int open_file(int tree, int flags, struct outside_opened *o)
 	return res;
 }
 
-/* Whether a line of mountinfo (proc_pid_mountinfo(5)) is of the root, and of a mount that hears of others. */
-static bool hears(char *line)
-{
-	char *save = NULL, *field = strtok_r(line, " ", &save);
-	bool heard = false;
-
-	for (int i = 1; field && i < 5; i++)
-		field = strtok_r(NULL, " ", &save);
-	if (!field || strcmp(field, "/") != 0)
-		return false;
-	while ((field = strtok_r(NULL, " ", &save)) && strcmp(field, "-") != 0)
-		heard = heard || strncmp(field, "master:", 7) == 0;
-	return heard;
-}
-
-static bool root_hears(int mountinfo)
-{
-	int copy = fcntl(mountinfo, F_DUPFD_CLOEXEC, 0);
-	auto_fclose FILE *f = copy < 0 ? NULL : fdopen(copy, "r");
-	auto_free char *line = NULL;
-	size_t size = 0;
-	bool heard = false;
-
-	if (!f && copy >= 0)
-		close(copy);
-	while (f && !heard && getline(&line, &size, f) > 0)
-		heard = hears(line);
-	lseek(mountinfo, 0, SEEK_SET);
-	return heard;
-}
-
 /* Makes the tree this namespace's only one. */
 static int enter(int tree, const char *path)
 {
@@ -143,8 +112,6 @@ static int open_dir(int tree, const char *path, int flags, struct outside_opened
 	o->tree = openat(proc, "self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (o->tree < 0)
 		return -errno;
-	if (!root_hears(o->tree))
-		o->notes |= OUTSIDE_NOTE_PRIVATE;
 	o->notes |= OUTSIDE_NOTE_TREE;
 	o->fd = steal_fd(&fd);
 	return 0;

@@ -39,8 +39,7 @@ enum outside_note {
 	/* answers to OUTSIDE_OPEN */
 	OUTSIDE_NOTE_TREE = 1,    /* the second descriptor is the tree's */
 	OUTSIDE_NOTE_PLAIN = 2,   /* opened as it is, not from a clone */
-	OUTSIDE_NOTE_PRIVATE = 4, /* the mount that the directory lies on is private */
-	OUTSIDE_NOTE_LATER = 8,   /* any: as many children as may be are at work; to be asked again */
+	OUTSIDE_NOTE_LATER = 4,   /* any: as many children as may be are at work; to be asked again */
 };
 
 /* A received packet. fds are the holder's; -1 beyond nfds. */

@@ -188,13 +188,15 @@ static int host_io(struct graft_req *req, const struct graft_io *io, graft_io_do
 	return job_add(&job);
 }
 
+int (*fake_host_open)(const char *path, int flags);
+
 static int host_open(struct graft_slot *slot, const char *path, int flags, struct graft_error *err)
 {
 	int code = atomic_exchange(&slot->fake->fail_open, 0);
 	int fd = -1;
 
 	if (!code) {
-		fd = open(path, flags | O_CLOEXEC);
+		fd = fake_host_open ? fake_host_open(path, flags) : open(path, flags | O_CLOEXEC);
 		code = errno;
 	}
 	if (fd < 0)

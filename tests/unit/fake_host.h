@@ -80,6 +80,9 @@ struct fake_req {
 	void (*cancel)(struct graft_inst *, struct graft_req *);
 };
 
+/* Who opens for host->open, set before main: a descriptor, or -1 with errno. NULL: open(2). */
+extern int (*fake_host_open)(const char *path, int flags);
+
 /* fd_limit starts at 1000. Fails the test when out of memory. */
 struct fake_host *fake_host_new(void);
 void fake_host_free(struct fake_host *fake);

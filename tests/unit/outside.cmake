@@ -6,4 +6,6 @@ graft_add_unit_test(outside LIBS outside-rig SOURCES test_outside.c)
 graft_add_unit_test(outside_tree LIBS outside-rig SOURCES test_outside_tree.c)
 graft_add_unit_test(outside_fuse LIBS outside-rig SOURCES test_outside_fuse.c)
 graft_add_unit_test(outside_world LIBS outside-rig SOURCES test_fuse_dev.c fuse_dev_world.c outside_world.c)
+graft_add_unit_test(outside_nydus LIBS outside-rig nydus-rafs-test-support nydus-rafs-objects graft_rafs PkgConfig::JANSSON
+	SOURCES nydus-rafs_mount_test.c nydus-rafs_reader.c outside_plugins.c)
 graft_add_unit_test(outside_host LIBS outside-rig server-rig passthrough-objects graft_lib SOURCES test_outside_host.c)

@@ -48,7 +48,6 @@ static struct mount_config *share(const char *source)
 	struct graft_error err = { 0 };
 
 	assert_non_null(m);
-	plugin = (struct plugin){ .path = "test", .desc = graft_plugin_v1 };
 	m->name = strdup("share");
 	m->where = strdup("test");
 	m->options = options_of(config_mount_options, sizeof(struct mount_settings), "at", "/");
@@ -247,6 +246,7 @@ int main(void)
 
 	if (!rig_root_possible())
 		return 77;
+	plugin = (struct plugin){ .path = "test", .desc = graft_plugin_v1 };
 	rig_setup(NULL);
 	rig.config.server.api_socket = "/run/api";
 	mount("rig", rig.dir, "tmpfs", 0, "mode=755");
