@@ -6,6 +6,7 @@
 #include "lib/cpu_list.h"
 #include "server/fuse/conn.h"
 #include "server/fuse/serve.h"
+#include "server/sandbox/outside.h"
 #include "transport/fuse_dev.h"
 #include "transport/vhost_user.h"
 
@@ -21,6 +22,7 @@
 struct way {
 	struct fuse_door fuse;
 	struct transport *transport;
+	struct outside_fuse outside; /* for a transport of /dev/fuse in a sandbox */
 	bool started;
 };
 
@@ -89,16 +91,23 @@ static struct transport *make_vhost_user(struct doors *d, const struct transport
 	return t;
 }
 
-static struct transport *make_dev_fuse(const struct transport_config *c, const char *source, struct way *way,
-				       struct graft_error *err)
+static struct transport *make_dev_fuse(const struct config *all, uint32_t i, struct way *way, struct graft_error *err)
 {
+	const struct transport_config *c = &all->transports[i];
+	struct outside *outside = way->fuse.server->outside;
 	struct fuse_dev_config config = {
 		.name = c->name,
 		.mountpoint = c->mountpoint,
-		.source = source,
+		.source = all->server.instance,
 		.threads = c->threads,
 		.read_only = c->read_only,
 	};
+
+	if (outside) {
+		way->outside = (struct outside_fuse){ .outside = outside, .transport = i };
+		config.host_ops = &outside_fuse_ops;
+		config.host = &way->outside;
+	}
 
 	return fuse_dev_new(&config, &fuse_client, &way->fuse, err);
 }
@@ -110,7 +119,7 @@ static int make(struct doors *d, struct way *way, const struct config *config, u
 
 	way->fuse = (struct fuse_door){ .server = server, .name = c->name, .keys = c->flag, .limits = c->limits };
 	if (c->kind == GRAFT_DEV_FUSE)
-		way->transport = make_dev_fuse(c, config->server.instance, way, err);
+		way->transport = make_dev_fuse(config, i, way, err);
 	else
 		way->transport = make_vhost_user(d, c, way, err);
 	if (!way->transport)

@@ -4,6 +4,8 @@
 
 #include "server/blame.h"
 #include "server/fallback.h"
+#include "server/fuse/conn.h"
+#include "server/fuse/opcodes.h"
 #include "server/request.h"
 #include "server/server.h"
 
@@ -195,9 +197,16 @@ static void call_run(struct work *w)
 	take_step((struct stack_call *)((char *)w - offsetof(struct stack_call, work)), true);
 }
 
+/* An open that may ask another process for a backing file. */
+static bool opens_and_waits(const struct request *r)
+{
+	return r->op && r->op->flags & OP_OPENS && r->header.opcode != FUSE_OPENDIR && r->conn &&
+	       atomic_load_explicit(&r->conn->opens_wait, memory_order_relaxed);
+}
+
 int stack_start(struct stack_call *call)
 {
-	if (elsewhere(call) || (call->mount->blocking && !call->root->on_worker))
+	if (elsewhere(call) || ((call->mount->blocking || opens_and_waits(call->root)) && !call->root->on_worker))
 		return post(call, step_start);
 	return stack_descend(call, call->first);
 }

@@ -20,7 +20,7 @@ void backing_offer(const struct fuse_conn *c, struct init_policy *policy)
 		policy->can &= ~FUSE_PASSTHROUGH;
 }
 
-void backing_tell(const struct fuse_conn *c, const struct init_policy *policy, uint64_t enabled)
+static void tell(const struct fuse_conn *c, const struct init_policy *policy, uint64_t enabled)
 {
 	const char *why = "the kernel does not offer it";
 
@@ -32,6 +32,12 @@ void backing_tell(const struct fuse_conn *c, const struct init_policy *policy, u
 	else if (enabled & FUSE_WRITEBACK_CACHE)
 		why = "it excludes the writeback cache";
 	log_info(c->door->name, "no passthrough of files: %s", why);
+}
+
+void backing_settle(struct fuse_conn *c, const struct init_policy *policy, uint64_t enabled)
+{
+	atomic_store_explicit(&c->opens_wait, c->transport->backing_waits && enabled & FUSE_PASSTHROUGH, memory_order_relaxed);
+	tell(c, policy, enabled);
 }
 
 /* Some member above the caller would miss data that do not come by any more. */

@@ -11,8 +11,11 @@ struct fuse_conn;
 
 /* INIT: whether FUSE_PASSTHROUGH can be had on this connection is the transport's to say, not the mounts'. */
 void backing_offer(const struct fuse_conn *c, struct init_policy *policy);
-/* After INIT: logs why the mounts do not get what they want, where they could on another kernel or with more rights. */
-void backing_tell(const struct fuse_conn *c, const struct init_policy *policy, uint64_t enabled);
+/*
+ * After INIT: who opens files, and where. Logs why the mounts do not get what they want, where they could on another kernel or with
+ * more rights.
+ */
+void backing_settle(struct fuse_conn *c, const struct init_policy *policy, uint64_t enabled);
 
 /* The services of these names (plugin.h). */
 int backing_open(struct graft_req *req, int fd);

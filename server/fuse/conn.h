@@ -31,6 +31,7 @@ struct fuse_conn {
 	_Atomic(struct view *) view; /* NULL before INIT and after DESTROY */
 	_Atomic bool retiring;       /* some view waits to be freed */
 	_Atomic bool backing_refused, backing_told; /* fuse/backing.c; relaxed */
+	_Atomic bool opens_wait; /* backing files take a while, so opens run on workers; relaxed */
 	_Alignas(64) struct async_list async; /* written by requests that went ASYNC: apart from what each request reads */
 	struct work reap;
 	/* thread of changes, see mount_table.h */

@@ -64,7 +64,7 @@ static int run_init(struct request *r)
 	if (!res)
 		res = open_session(c, out, flags);
 	if (!res)
-		backing_tell(c, &policy, flags);
+		backing_settle(c, &policy, flags);
 	if (!err.code && res)
 		error_set(&err, -res, "INIT failed: no session could be opened");
 	if (res)

@@ -36,6 +36,7 @@ static uint32_t count_lines(const char *text)
 /* A transport whose kernel has backing files. */
 static int able, answer; /* of the next calls */
 static int asked, closed_id;
+static pthread_t asking;
 
 static int fake_able(struct transport *t)
 {
@@ -48,6 +49,7 @@ static int fake_open(struct transport *t, int fd)
 	(void)t;
 	assert_int_equal(fd, 42);
 	asked++;
+	asking = pthread_self();
 	return answer;
 }
 
@@ -202,6 +204,23 @@ static void test_given(void **state)
 	assert_int_equal(closed_id, 7);
 }
 
+/* Where another process makes them, no thread that takes requests waits for it. */
+static void test_elsewhere(void **state)
+{
+	(void)state;
+	for (int waits = 0; waits < 3; waits++) {
+		struct rig *rig = rig_with(&plain, &ops);
+
+		rig->transport.backing_waits = waits > 0;
+		assert_int_equal(rig_init(rig, waits < 2 ? FUSE_PASSTHROUGH : 0), 0);
+		assert_int_equal(try_open(rig), waits < 2 ? 7 : -EOPNOTSUPP);
+		if (waits < 2)
+			assert_int_equal(!pthread_equal(asking, pthread_self()), waits);
+		told = waits < 2 ? told : 0;
+		rig_free(rig);
+	}
+}
+
 /* Not negotiated: by the client, by right, by key, by transport. A line where somebody may wonder. */
 static void test_not_negotiated(void **state)
 {
@@ -321,6 +340,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_given, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_elsewhere, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_negotiated, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forced, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_writeback, set_up, tear_down),
