@@ -69,7 +69,8 @@ void outside_free(struct outside *o);
  * A directory comes as the root of a mount namespace of its own: a recursive clone of what is mounted there, slave to the host's (what
  * is mounted below it later appears), nosuid and nodev. Nothing else is in that namespace, so ".." stays where it is, and no path leads
  * from one directory to another. *tree: what keeps that namespace, the caller's: its /proc/PID/mountinfo, open for reading; once it is
- * closed, what is mounted below the directory is gone from it. -1 for a file.
+ * closed, what is mounted below the directory is gone from it. -1 for a file. (In a chroot the tree stands in no namespace: nothing
+ * is mounted into it later, and *tree cannot be read.)
  *
  * A file comes from a clone of its own, too; one open for reading only cannot be opened for writing again, not through
  * /proc/self/fd either, nor a block device at all.

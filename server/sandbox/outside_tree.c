@@ -40,14 +40,19 @@ static int look(const char *path, int flags, mode_t *type)
 	return steal_fd(&fd);
 }
 
-/* A mount namespace of this process's own, which looks like the one it had and hears of what is mounted there. 0 or -errno. */
+/*
+ * A mount namespace of this process's own, which looks like the one it had and hears of what is mounted there, but nothing gets out.
+ * 0; 1 where only the first can be had, since the root is that of a chroot(2); or -errno.
+ */
 static int leave(int userns)
 {
 	if (userns >= 0 && setns(userns, CLONE_NEWUSER) < 0)
 		return -errno;
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+	if (unshare(CLONE_NEWNS) < 0)
 		return -errno;
-	return 0;
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0)
+		return 0;
+	return errno == EINVAL ? 1 : -errno;
 }
 
 /* The clone of what lies at path, attached nowhere. A descriptor, -ESTALE if it is not of that type any more, or -errno. */
@@ -95,7 +100,23 @@ static int enter(int tree, const char *path)
 	return 0;
 }
 
-static int open_dir(int tree, const char *path, int flags, struct outside_opened *o)
+/* A root that is no mount cannot be replaced, in a chroot or an initramfs. A clone that stays nowhere attached is as closed. */
+static int open_detached(int tree, int flags, struct outside_opened *o)
+{
+	auto_close int again = open_tree(tree, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (again < 0)
+		return -errno;
+	int fd = reopen(again, flags | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	o->fd = fd;
+	o->tree = steal_fd(&again);
+	o->notes |= OUTSIDE_NOTE_TREE;
+	return 0;
+}
+
+static int open_dir(int tree, const char *path, int flags, bool attach, struct outside_opened *o)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .propagation = MS_SLAVE };
 	auto_close int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -103,7 +124,9 @@ static int open_dir(int tree, const char *path, int flags, struct outside_opened
 
 	if (res || proc < 0)
 		return res ? res : -errno;
-	res = enter(tree, path);
+	res = attach ? enter(tree, path) : -EINVAL;
+	if (res == -EINVAL)
+		return open_detached(tree, flags, o);
 	if (res)
 		return res;
 	auto_close int fd = open("/", flags | O_DIRECTORY | O_CLOEXEC);
@@ -131,12 +154,12 @@ int outside_tree_open(int userns, const char *path, int flags, struct outside_op
 	*o = (struct outside_opened){ .fd = -1, .tree = -1 };
 	if (plain < 0)
 		return plain;
-	int res = leave(userns);
-	auto_close int tree = res ? res : clone_path(path, flags, type);
+	int left = leave(userns), res;
+	auto_close int tree = left < 0 ? left : clone_path(path, flags, type);
 	if (tree < 0)
 		res = tree;
 	else
-		res = S_ISDIR(type) ? open_dir(tree, path, flags, o) : open_file(tree, flags, o);
+		res = S_ISDIR(type) ? open_dir(tree, path, flags, left == 0, o) : open_file(tree, flags, o);
 	if (!cannot(res))
 		return res;
 	o->fd = reopen(plain, flags);

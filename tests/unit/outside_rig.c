@@ -67,6 +67,8 @@ static void serve(int fd)
 	struct graft_error err = { 0 };
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
+	if (rig.root && (chroot(rig.root) < 0 || chdir("/") < 0))
+		_exit(4);
 	if (rig.uid && (setresgid(rig.uid, rig.uid, rig.uid) < 0 || setresuid(rig.uid, rig.uid, rig.uid) < 0))
 		_exit(2);
 	struct outside_service *s = outside_service_new(&rig.config, &err);

@@ -18,6 +18,7 @@ struct outside_rig {
 	struct outside *o;
 	int userns;       /* for the service, see outside_service_userns; -1 after rig_setup */
 	uid_t uid;        /* that the service becomes; 0: stays */
+	const char *root; /* of the service; NULL: this process's */
 };
 extern struct outside_rig rig;
 

@@ -321,6 +321,38 @@ static void test_host_root(void **state)
 	rig_stop();
 }
 
+/* In a chroot there is no root to be replaced. */
+static void test_chroot(void **state)
+{
+	struct stat root, seen;
+	struct graft_error err = { 0 };
+	int tree;
+
+	(void)state;
+	rig_mkdir("jail");
+	rig_mkdir("jail/proc");
+	rig_mkdir("jail/share");
+	rig_mkdir("jail/share/sub");
+	rig_mkdir("jail/share/sub/deep");
+	rig_mkdir("jail/share/m");
+	assert_int_equal(mount("proc", rig_path("jail/proc"), "proc", 0, NULL), 0);
+	assert_int_equal(mount("below", rig_path("jail/share/m"), "tmpfs", 0, "mode=755"), 0);
+	rig_mkdir("jail/share/m/inner");
+	rig.root = rig_path("jail");
+	rig_start();
+	int fd = outside_open(rig.o, "/share", O_RDONLY | O_DIRECTORY, &tree, &err);
+	assert_true(fd >= 0 && tree >= 0);
+	assert_int_equal(stat(rig_path("jail/share"), &root), 0);
+	check_no_way_up(fd, &root);
+	assert_false(outside_tree_hears(tree));
+	assert_int_equal(fstatat(fd, "m", &seen, 0), 0);
+	assert_int_not_equal(seen.st_dev, root.st_dev);
+	auto_close int file = outside_open(rig.o, "/proc/version", O_RDONLY, &tree, &err);
+	assert_true(file >= 0);
+	close(fd);
+	rig_stop();
+}
+
 /* ---- with fewer rights ---- */
 
 /* May make no mounts, and nobody says where it might. */
@@ -406,6 +438,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tree_ends, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(test_private, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(test_host_root, tree_setup, tree_teardown),
+		cmocka_unit_test_setup_teardown(test_chroot, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(test_plain, tree_setup, tree_teardown),
 		cmocka_unit_test_setup_teardown(test_user_namespace, tree_setup, tree_teardown),
 	};
