@@ -234,7 +234,9 @@ struct graft_host {
 	int (*io)(struct graft_req *, const struct graft_io *io, graft_io_done *done, void *cookie);
 
 	/* Opens a path of the host for an instance, from outside the sandbox; O_CLOEXEC is added. fd, or -errno with err.
-	 * Only in create(). */
+	 * Only in create(). In a sandbox: regular files, block devices and directories; flags that make or cut files are -EINVAL;
+	 * from a directory no path leads out, and devices in it cannot be opened. /proc/self is the server's own;
+	 * its mountinfo then lists what is mounted in the directory opened last, from that directory on. */
 	int (*open)(struct graft_slot *, const char *path, int flags, struct graft_error *err);
 	/* Descriptors this instance may keep open now, of all the process may have. Changes as mounts come and go. */
 	uint32_t (*fd_limit)(struct graft_slot *);
