@@ -117,16 +117,13 @@ static void add_socket(struct keys *k, const struct vfsd_line *line)
 	add_path(k, server, "pid-file", s->text, ".pid", s->where);
 }
 
-/* RUST_LOG, -d, the last of the others. */
+/* -d goes before all others. */
 static void add_log_level(struct keys *k, const struct vfsd_line *line)
 {
 	const struct vfsd_setting *s = vfsd_line_last(line, VFSD_LOG_LEVEL);
 	const struct vfsd_setting *debug = vfsd_line_last(line, VFSD_DEBUG);
-	const char *env = getenv("RUST_LOG"), *level = env ? vfsd_rust_log(env) : NULL;
 
-	if (level)
-		add(k, server, "log-level", level, "RUST_LOG");
-	else if (debug)
+	if (debug)
 		add(k, server, "log-level", "debug", debug->where);
 	else if (s)
 		add(k, server, "log-level", s->text, s->where);
@@ -290,32 +287,4 @@ struct config *vfsd_config(const struct vfsd_line *line, struct plugin_registry 
 	ini_file_free(&k.file);
 	free(k.places);
 	return c;
-}
-
-/* A level's word of env_logger's directives, in any case; NULL for another. */
-static const char *level_word(const char *text, size_t len)
-{
-	static const char *const words[] = { "off", "error", "warn", "info", "debug", "trace" };
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strlen(words[i]) == len && strncasecmp(words[i], text, len) == 0)
-			return words[i];
-	return NULL;
-}
-
-/* Directives are LEVEL, MODULE or MODULE=LEVEL; the last that is for all, or for virtiofsd, counts. */
-const char *vfsd_rust_log(const char *value)
-{
-	static const char module[] = "virtiofsd";
-	const char *level = NULL;
-
-	for (const char *p = value; *p; p += *p == ',') {
-		size_t len = strcspn(p, ","), name = strcspn(p, "=,");
-		const char *found = level_word(p, len);
-		if (!found && name == strlen(module) && strncmp(p, module, name) == 0)
-			found = name < len ? level_word(p + name + 1, len - name - 1) : "trace";
-		level = found ? found : level;
-		p += len;
-	}
-	return level;
 }

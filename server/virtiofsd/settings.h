@@ -12,7 +12,4 @@
  */
 struct config *vfsd_config(const struct vfsd_line *line, struct plugin_registry **registry, struct graft_error *err);
 
-/* The level that RUST_LOG asks for, as a word of log-level; NULL where it asks for none. */
-const char *vfsd_rust_log(const char *value);
-
 #endif
