@@ -3,6 +3,7 @@
 #include "server/cli.h"
 
 #include "server/virtiofsd/checks.h"
+#include "server/virtiofsd/detach.h"
 #include "server/virtiofsd/virtiofsd.h"
 
 #include <errno.h>
@@ -243,6 +244,18 @@ int cli_parse(int argc, char **argv, struct cli *cli)
 		return parse_graftfsd(argc, argv, cli);
 	*cli = (struct cli){ .mode = CLI_SERVE, .door = &door_virtiofsd };
 	return vfsd_parse(&cli->virtiofsd, argc - before, argv + before);
+}
+
+int cli_detach(const struct cli *cli)
+{
+	struct graft_error err = { 0 };
+
+	if (!vfsd_line_on(&cli->virtiofsd, VFSD_DAEMONIZE))
+		return CLI_GO_ON;
+	int status = vfsd_detach(&err);
+	if (err.code)
+		log_fatal("%s", err.text);
+	return status == VFSD_DETACHED ? CLI_GO_ON : status;
 }
 
 int cli_check(const struct cli *cli, struct graft_error *err)

@@ -35,6 +35,12 @@ int cli_parse(int argc, char **argv, struct cli *cli);
 int cli_config(const struct cli *cli, struct config **config, struct plugin_registry **registry);
 
 /*
+ * Goes into the background where the door was asked to. CLI_GO_ON in the process that serves; an exit status in the one
+ * that was started, when the other serves or has failed. Before there is a second thread.
+ */
+int cli_detach(const struct cli *cli);
+
+/*
  * What the door looks at when the log is where it shall be, before anything is opened: warnings, and the host. 0 or
  * -errno with err. Main thread.
  */

@@ -15,6 +15,7 @@ set(GRAFT_CONFIG_SOURCES
 	${CMAKE_SOURCE_DIR}/server/plugin_loader.c
 	${CMAKE_SOURCE_DIR}/server/sandbox/modcaps.c
 	${CMAKE_SOURCE_DIR}/server/virtiofsd/checks.c
+	${CMAKE_SOURCE_DIR}/server/virtiofsd/detach.c
 	${CMAKE_SOURCE_DIR}/server/virtiofsd/help.c
 	${CMAKE_SOURCE_DIR}/server/virtiofsd/line.c
 	${CMAKE_SOURCE_DIR}/server/virtiofsd/list.c

@@ -112,10 +112,10 @@ static int open_all(struct parts *p, struct graft_error *err)
 	int res = open_control(p, err);
 	if (!res)
 		res = open_log(&p->config->server, err);
-	if (!res && pid_file)
-		res = pid_file_open(&p->pid_file, pid_file, err);
 	if (!res)
 		res = cli_check(p->cli, err);
+	if (!res && pid_file)
+		res = pid_file_open(&p->pid_file, pid_file, err);
 	if (!res)
 		landlock_prepare(&p->landlock, p->config);
 	if (!res)
@@ -244,7 +244,11 @@ int main(int argc, char **argv)
 		return plugin_dump_main(cli.plugin);
 	if (status == CLI_GO_ON)
 		status = cli_config(&cli, &config, &registry);
+	if (status == CLI_GO_ON)
+		status = cli_detach(&cli);
 	if (status != CLI_GO_ON) {
+		config_free(config);
+		plugin_registry_free(registry);
 		cli_fini(&cli);
 		return status;
 	}
