@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-# Fuzz target of the INI reader. Sources, not libraries, so that they are counted for coverage.
+# Fuzz targets of the INI reader and of virtiofsd's command line. Sources, not libraries, so that they are counted for coverage.
 include(${CMAKE_SOURCE_DIR}/server/config.cmake)
-graft_add_fuzzer(ini LIBS PkgConfig::INIH PkgConfig::CAP_NG ${CMAKE_DL_LIBS} SOURCES ${CMAKE_CURRENT_LIST_DIR}/fuzz_ini.c
-	${GRAFT_CONFIG_SOURCES} ${CMAKE_SOURCE_DIR}/lib/error.c ${CMAKE_SOURCE_DIR}/lib/options.c
-	${CMAKE_SOURCE_DIR}/lib/cpu_list.c ${CMAKE_SOURCE_DIR}/lib/options_parse.c ${CMAKE_SOURCE_DIR}/lib/options_print.c)
+foreach(name ini virtiofsd)
+	graft_add_fuzzer(${name} LIBS ${GRAFT_CONFIG_LIBS} SOURCES ${CMAKE_CURRENT_LIST_DIR}/fuzz_${name}.c
+		${GRAFT_CONFIG_SOURCES} ${CMAKE_SOURCE_DIR}/lib/error.c ${CMAKE_SOURCE_DIR}/lib/options.c
+		${CMAKE_SOURCE_DIR}/lib/options_parse.c ${CMAKE_SOURCE_DIR}/lib/options_print.c ${CMAKE_SOURCE_DIR}/xattrmap/rules.c
+		${CMAKE_SOURCE_DIR}/xattrmap/text.c)
+endforeach()
 # The tests' plugins are what a configuration finds unless it says otherwise.
 target_compile_definitions(fuzz-ini PRIVATE GRAFT_PLUGIN_DIR="${CMAKE_BINARY_DIR}/tests/plugins")
 add_dependencies(fuzz-ini test-plugins)
+target_compile_definitions(fuzz-virtiofsd PRIVATE GRAFT_PLUGIN_DIR="${GRAFT_PLUGIN_OUTPUT_DIR}")
+add_dependencies(fuzz-virtiofsd plugin-passthrough plugin-xattrmap plugin-idmap)

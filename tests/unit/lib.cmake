@@ -30,3 +30,7 @@ foreach(name config config_dump config_mount plugin_loader cli config-memory)
 	target_compile_definitions(test-${name} PRIVATE TEST_PLUGIN_DIR="${GRAFT_TEST_PLUGIN_DIR}")
 	add_dependencies(test-${name} test-plugins)
 endforeach()
+# The plugins of the build tree are what the command line names.
+graft_add_unit_test(virtiofsd LIBS config-for-tests SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_virtiofsd.c)
+target_link_options(test-virtiofsd PRIVATE -Wl,--wrap=calloc -Wl,--wrap=reallocarray -Wl,--wrap=strdup)
+add_dependencies(test-virtiofsd plugin-passthrough plugin-xattrmap plugin-idmap)
