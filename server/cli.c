@@ -23,6 +23,7 @@ static const char help_head[] =
 	"graftfsd - serves file systems made of plugins: to virtual machines as virtio-fs, and to this host\n"
 	"\n"
 	"usage: graftfsd --config FILE [--mountpoint DIR]\n"
+	"       graftfsd virtiofsd ...  or called virtiofsd: the command line of that, see graftfsd virtiofsd --help\n"
 	"\n"
 	"  -c, --config FILE     the configuration, an INI file\n"
 	"      --mountpoint DIR  where its [transport fuse] mounts, which is added if it has none\n"

@@ -52,7 +52,8 @@ static int check_migration(const struct vfsd_line *line, struct graft_error *err
 
 	if (!mode || strcmp(mode, "file-handles") != 0 || (!confirm && !vfsd_line_on(line, VFSD_MIGRATION_VERIFY)))
 		return 0;
-	return error_set(err, EINVAL, "Cannot use --migration-%s with --migration-mode=file-handles: handles need none of it",
+	return error_set(err, EINVAL,
+			 "Cannot use --migration-%s with --migration-mode=file-handles: handles need none of it",
 			 confirm ? "confirm-paths" : "verify-handles");
 }
 
@@ -63,10 +64,11 @@ static int check_acl(const struct vfsd_line *line, struct graft_error *err)
 	if (!acl || strcmp(acl, "never") == 0 ||
 	    (!vfsd_line_last(line, VFSD_TRANSLATE_UID) && !vfsd_line_last(line, VFSD_TRANSLATE_GID)))
 		return 0;
-	return error_set(err, EINVAL,
-			 "Cannot use --translate-uid or --translate-gid with --posix-acl=%s, as in virtiofsd; the layer idmap "
-			 "of graftfsd --config translates access lists as well, see graftfs-idmap(7)",
-			 acl);
+	return error_set(
+		err, EINVAL,
+		"Cannot use --translate-uid or --translate-gid with --posix-acl=%s, as in virtiofsd; the layer idmap "
+		"of graftfsd --config translates access lists as well, see graftfs-idmap(7)",
+		acl);
 }
 
 /* The folder that the socket goes into. */
@@ -87,7 +89,8 @@ static int check_socket(const struct vfsd_line *line, struct graft_error *err)
 	snprintf(folder, sizeof(folder), "%.*s", len, slash ? path : ".");
 	if (stat(folder, &st) == 0 && S_ISDIR(st.st_mode))
 		return 0;
-	return error_set(err, ENOENT, "%.500s, where the socket shall be, does not exist or is not a directory", folder);
+	return error_set(err, ENOENT, "%.500s, where the socket shall be, does not exist or is not a directory",
+			 folder);
 }
 
 int vfsd_check_run(const struct vfsd_line *line, struct graft_error *err)

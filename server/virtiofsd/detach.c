@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* --daemonize, by the same word that tells systemd: whoever sends READY=1 to NOTIFY_SOCKET, the sandbox's parent or the server. */
+/* --daemonize, by the same word that tells systemd: whoever sends READY=1 to NOTIFY_SOCKET, the sandbox's parent or the
+ * server. */
 #include "server/virtiofsd/detach.h"
 
 #include "lib/cleanup.h"

@@ -10,8 +10,8 @@
 /*
  * Forks. In the child, which has a session of its own and no standard input or output: VFSD_DETACHED. The process that
  * was started stays and passes on what the child says on standard error, until the child or one of its own reports
- * READY=1 (sd_notify) or all of them have ended; it then returns the exit status it shall end with: 0, the child's, or 1
- * with err. Before there is a second thread.
+ * READY=1 (sd_notify) or all of them have ended; it then returns the exit status it shall end with: 0, the child's, or
+ * 1 with err. Before there is a second thread.
  */
 int vfsd_detach(struct graft_error *err);
 

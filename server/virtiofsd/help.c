@@ -39,7 +39,8 @@ void vfsd_print_help(FILE *to, bool full)
 	for (const struct vfsd_option *o = vfsd_options; o->spelling; o++)
 		print_option(to, o, full);
 	if (full)
-		fputs("\nExit status: 0 when the front end has left, 1 for a failure or a signal, 2 for a wrong command line.\n"
+		fputs("\nExit status: 0 when the front end has left, 1 for a failure or a signal, 2 for a wrong "
+		      "command line.\n"
 		      "This is graftfs; see graftfsd-virtiofsd(8). graftfsd --help is about its own command line.\n",
 		      to);
 }

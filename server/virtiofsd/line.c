@@ -127,7 +127,7 @@ static int unexpected(const char *word, struct graft_error *err)
 			 near ? near : "", near ? "'?" : "");
 }
 
-/* "--name" or "--name=value". -h and -V are -EINVAL's place in the line: what stands behind them is not looked at. */
+/* "--name" or "--name=value". Behind --help and --version nothing is looked at. */
 static int take_long(struct vfsd_line *line, struct args *a, const char *word, struct graft_error *err)
 {
 	size_t len = strcspn(word, "=");

@@ -62,8 +62,8 @@ enum vfsd_id {
 
 struct vfsd_setting {
 	enum vfsd_id id;
-	const char *text;  /* the value; "true" and "false" of a switch */
-	const char *where; /* the option as it is written: "--cache", "-o cache". Constant */
+	const char *text;    /* the value; "true" and "false" of a switch */
+	const char *where;   /* the option as it is written: "--cache", "-o cache". Constant */
 	const char *warning; /* why it had better not be written so, or NULL. Constant */
 };
 

@@ -11,12 +11,12 @@
 
 #define SHOWN "%.200s" /* a word in a message */
 
-static const struct vfsd_word sandboxes[] = {
-	{ "namespace", "namespace", NULL }, { "chroot", "chroot", NULL }, { NULL, NULL, NULL }
-};
+static const struct vfsd_word sandboxes[] = { { "namespace", "namespace", NULL },
+					      { "chroot", "chroot", NULL },
+					      { NULL, NULL, NULL } };
 static const struct vfsd_word levels[] = {
-	{ "debug", "debug", NULL }, { "info", "info", NULL }, { "warn", "warn", NULL }, { "err", "error", NULL },
-	{ NULL, NULL, NULL },
+	{ "debug", "debug", NULL }, { "info", "info", NULL }, { "warn", "warn", NULL },
+	{ "err", "error", NULL },   { NULL, NULL, NULL },
 };
 
 /* One word of a list. */
@@ -30,7 +30,11 @@ struct item {
 };
 
 #define NO_EFFECT "it has no effect here, leave it out"
-#define ON_OFF(name, id) { "-o " name, id, "true", NULL, NULL, NULL }, { "-o no_" name, id, "false", NULL, NULL, NULL }
+#define ON_OFF(name, id)                                                                                               \
+	{ "-o " name, id, "true", NULL, NULL, NULL },                                                                  \
+	{                                                                                                              \
+		"-o no_" name, id, "false", NULL, NULL, NULL                                                           \
+	}
 
 static const struct item items[] = {
 	{ "-o source", VFSD_SHARED_DIR, NULL, NULL, NULL, NULL },

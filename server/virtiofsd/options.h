@@ -28,7 +28,8 @@ struct vfsd_option {
 	const char *fixed;             /* the text of a flag; "true" if NULL */
 	const struct vfsd_word *words; /* the values there are, the last word NULL; NULL: any */
 	bool fold;                     /* the case of words does not matter */
-	/* Looks at a value that is no word. 0, or -EINVAL with err, which says what would be right. NULL: any will do */
+	/* Looks at a value that is no word. 0, or -EINVAL with err, which says what would be right. NULL: any will do
+	 */
 	int (*check)(const char *value, struct graft_error *err);
 	const char *warning; /* for each use: why it had better be written otherwise; NULL */
 	const char *shown;   /* the default, as the help shows it; NULL: none */

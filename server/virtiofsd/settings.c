@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define WORKERS_MAX 256 /* of the key workers */
+#define WORKERS_MAX 256           /* of the key workers */
 #define RLIMIT_KEY_MAX 1073741816 /* of the key rlimit-nofile; above every nr_open */
 
 static const char server[] = "server", transport[] = "transport vhost-user", mount[] = "mount share";
@@ -215,7 +215,10 @@ static void add_layers(struct keys *k, const struct vfsd_line *line)
 	if (!id)
 		id = vfsd_line_last(line, VFSD_TRANSLATE_GID);
 	if (id || map)
-		add(k, mount, "layers", id && map ? "idmap xattrmap" : id ? "idmap" : "xattrmap",
+		add(k, mount, "layers",
+		    id && map ? "idmap xattrmap"
+		    : id      ? "idmap"
+			      : "xattrmap",
 		    id ? id->where : map->where);
 	add_each(k, line, VFSD_TRANSLATE_UID, mount, "idmap.uid");
 	add_each(k, line, VFSD_TRANSLATE_GID, mount, "idmap.gid");

@@ -20,7 +20,8 @@ static bool take_number(const char **text, uint64_t max, uint64_t *n)
 	if (!isdigit((unsigned char)*p))
 		return false;
 	for (*n = 0; isdigit((unsigned char)*p); p++) {
-		if (__builtin_mul_overflow(*n, 10, n) || __builtin_add_overflow(*n, (uint64_t)(*p - '0'), n) || *n > max)
+		if (__builtin_mul_overflow(*n, 10, n) || __builtin_add_overflow(*n, (uint64_t)(*p - '0'), n) ||
+		    *n > max)
 			return false;
 	}
 	*text = p;
@@ -110,8 +111,9 @@ int vfsd_check_id_map(const char *value, struct graft_error *err)
 
 	if (split_id_map(value, n))
 		return 0;
-	return error_set(err, EINVAL, "must be :INSIDE:OUTSIDE:COUNT:, three numbers of at most 4294967295 with the "
-				      "same delimiter at both ends and between them");
+	return error_set(err, EINVAL,
+			 "must be :INSIDE:OUTSIDE:COUNT:, three numbers of at most 4294967295 with the "
+			 "same delimiter at both ends and between them");
 }
 
 void vfsd_id_map(const char *value, uint32_t n[3])
@@ -157,8 +159,9 @@ int vfsd_check_translate(const char *value, struct graft_error *err)
 		len++;
 	int fields = fields_of(value, len);
 	if (fields == 0)
-		return error_set(err, EINVAL, "'%.*s' is no type of rule; there are guest, host, squash-guest, "
-					      "squash-host, map and forbid-guest",
+		return error_set(err, EINVAL,
+				 "'%.*s' is no type of rule; there are guest, host, squash-guest, "
+				 "squash-host, map and forbid-guest",
 				 (int)(len < 40 ? len : 40), value);
 	const char *sep = value + len, *p = sep;
 	sep_len = *sep ? separator(sep) : 0;
@@ -170,6 +173,7 @@ int vfsd_check_translate(const char *value, struct graft_error *err)
 	}
 	if (*p == '\0' && n == fields && p[-1] >= '0' && p[-1] <= '9')
 		return 0;
-	return error_set(err, EINVAL, "%.*s has %d numbers of at most 4294967295, each behind the same separator: %.*s%s",
-			 (int)len, value, fields, (int)len, value, fields == 3 ? ":FROM:TO:COUNT" : ":FROM:COUNT");
+	return error_set(err, EINVAL,
+			 "%.*s has %d numbers of at most 4294967295, each behind the same separator: %.*s%s", (int)len,
+			 value, fields, (int)len, value, fields == 3 ? ":FROM:TO:COUNT" : ":FROM:COUNT");
 }

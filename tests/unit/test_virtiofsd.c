@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of server/virtiofsd: which name chooses it, in which order settings count, and that no allocation need succeed. */
+/* Tests of server/virtiofsd: which name chooses it, in which order settings count, and that no allocation need succeed.
+ */
 #include "server/virtiofsd/virtiofsd.h"
 
 #include "server/virtiofsd/settings.h"
@@ -24,9 +25,9 @@ static bool refuse(void)
 	return left >= 0 && left-- == 0;
 }
 
-#define REAL(type, name, ...) \
-	type __real_##name(__VA_ARGS__); \
-	type __wrap_##name(__VA_ARGS__); \
+#define REAL(type, name, ...)                                                                                          \
+	type __real_##name(__VA_ARGS__);                                                                               \
+	type __wrap_##name(__VA_ARGS__);                                                                               \
 	type __wrap_##name(__VA_ARGS__)
 
 REAL(void *, calloc, size_t n, size_t size)
@@ -190,8 +191,9 @@ static void test_memory(void **state)
 	struct args a;
 	long n = 0;
 
-	split(&a, "--shared-dir srv --socket-path a.sock --sandbox=none --seccomp=none -o xattr,cache=none --cache auto "
-		  "--xattrmap :ok:all::: --translate-uid map:0:1:2 --translate-uid map:5:6:7 --thread-pool-size 4 -d");
+	split(&a,
+	      "--shared-dir srv --socket-path a.sock --sandbox=none --seccomp=none -o xattr,cache=none --cache auto "
+	      "--xattrmap :ok:all::: --translate-uid map:0:1:2 --translate-uid map:5:6:7 --thread-pool-size 4 -d");
 	while (read_with(&a, n))
 		n++;
 	assert_true(n > 40);
