@@ -49,7 +49,7 @@ static const struct seccomp_rule core[] = {
 	RARE(mremap, "realloc of a large block"),
 	BITS(mmap, 2, PROT_EXEC, 0),
 	BITS(mprotect, 2, PROT_EXEC, 0),
-	{ .call = SCMP_SYS(clone), .nargs = 1, .args = { SCMP_CMP64(0, SCMP_CMP_EQ, THREAD) } },
+	{ .call = SCMP_SYS(clone), .nargs = 1, .args = { SCMP_CMP64(0, SCMP_CMP_EQ, THREAD, 0) } },
 	CALL(set_robust_list),
 	CALL(rseq),
 	WITH(prctl, 0, PR_SET_NAME),
@@ -62,7 +62,7 @@ static const struct seccomp_rule core[] = {
 	RARE(sched_yield, "threads that wait for a short time"),
 	CALL(getrandom),
 	/* to look at a limit, not to set one */
-	{ .call = SCMP_SYS(prlimit64), .nargs = 1, .args = { SCMP_CMP64(2, SCMP_CMP_EQ, 0) } },
+	{ .call = SCMP_SYS(prlimit64), .nargs = 1, .args = { SCMP_CMP64(2, SCMP_CMP_EQ, 0, 0) } },
 	RARE(sysinfo, "qsort asks how much memory there is"),
 	/* signals; tgkill to itself is added when its number is known */
 	CALL(rt_sigaction),
@@ -86,7 +86,7 @@ static const struct seccomp_rule core[] = {
 	WITH(fcntl, 1, F_SETFL),
 	WITH(fcntl, 1, F_SETFD), /* fdopendir */
 	/* sd_notify: on a socket that was connected before, so without an address */
-	{ .call = SCMP_SYS(sendto), .nargs = 1, .args = { SCMP_CMP64(4, SCMP_CMP_EQ, 0) } },
+	{ .call = SCMP_SYS(sendto), .nargs = 1, .args = { SCMP_CMP64(4, SCMP_CMP_EQ, 0, 0) } },
 };
 
 /* The ring is made before the filter is loaded, restricted to four operations on descriptors that are open: it opens no way around. */
