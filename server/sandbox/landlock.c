@@ -144,6 +144,16 @@ static void add_mount(struct rules *r, const struct mount_config *m)
 	}
 }
 
+/* What the program's own checks look at, in builds that have them (LeakSanitizer at the end). */
+static void add_checks(struct rules *r)
+{
+#ifdef GRAFT_SANITIZED
+	add_rule(r, "/proc", FS_READ);
+#else
+	(void)r;
+#endif
+}
+
 /* Files that come anew while the server runs, and what goes at its end. */
 static void add_own(struct rules *r, const struct config *c)
 {
@@ -191,6 +201,8 @@ void landlock_prepare(struct landlock *l, const struct config *c)
 		add_mount(&r, &c->mounts[i]);
 	if (!obstacle)
 		add_own(&r, c);
+	if (!obstacle)
+		add_checks(&r);
 	if (*r.fault)
 		obstacle = r.fault;
 	if (!obstacle)
