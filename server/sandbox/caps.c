@@ -101,14 +101,27 @@ static bool mounts_come(const struct config *c)
 	return c->server.api_socket || c->server.state_dir;
 }
 
+/* The daemon mounts by itself. */
+static bool mounts_itself(const struct config *c, bool outside)
+{
+	for (uint32_t i = 0; i < c->ntransports && !outside; i++)
+		if (c->transports[i].kind == GRAFT_DEV_FUSE)
+			return true;
+	return false;
+}
+
+bool caps_fusermount(const struct config *c, bool outside)
+{
+	return geteuid() != 0 && mounts_itself(c, outside);
+}
+
 /* The server's own: its files may lie in folders of other users, and a connection of /dev/fuse is mounted. */
 static uint64_t need_of_server(const struct config *c, bool outside)
 {
 	uint64_t caps = c->server.log_file || mounts_come(c) ? CAPS_BIT(CAP_DAC_OVERRIDE) : 0;
 
-	for (uint32_t i = 0; i < c->ntransports; i++)
-		if (c->transports[i].kind == GRAFT_DEV_FUSE && !outside)
-			caps |= CAPS_BIT(CAP_SYS_ADMIN);
+	if (mounts_itself(c, outside))
+		caps |= CAPS_BIT(CAP_SYS_ADMIN);
 	return caps;
 }
 
@@ -193,7 +206,7 @@ int caps_apply(const struct config *c, const struct plugin_registry *registry, b
 		res = drop_others(c, kept, err);
 	if (res)
 		return res;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (!caps_fusermount(c, outside) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(err, errno, "cannot set NoNewPrivs: %s", strerror(errno));
 	return 0;
 }

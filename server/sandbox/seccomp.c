@@ -3,6 +3,7 @@
 #include "server/sandbox/seccomp.h"
 
 #include "lib/cleanup.h"
+#include "server/sandbox/caps.h"
 #include "server/sandbox/seccomp_rules.h"
 #include "server/sandbox/seccomp_trap.h"
 
@@ -73,6 +74,9 @@ int seccomp_apply(const struct config *c, const struct plugin_registry *registry
 {
 	if (c->server.seccomp == CONFIG_SECCOMP_NONE)
 		return 0;
+	if (caps_fusermount(c, outside))
+		return error_set(err, EPERM, "seccomp = kill, log or trap: with sandbox = none an ordinary user's [transport fuse] needs "
+				 "fusermount3, which could not run then; write sandbox = namespace or seccomp = none");
 	auto_free struct seccomp_list *list = malloc(sizeof(*list));
 	if (!list)
 		return error_set(err, ENOMEM, "seccomp: out of memory");

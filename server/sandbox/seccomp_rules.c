@@ -80,7 +80,6 @@ static const struct seccomp_rule core[] = {
 	RARE(fstat, OTHER_CPU),
 	CALL(dup3),
 	CALL(eventfd2),
-	CALL(signalfd4),
 	WITH(fcntl, 1, F_DUPFD_CLOEXEC),
 	WITH(fcntl, 1, F_GETFL),
 	WITH(fcntl, 1, F_SETFL),
@@ -106,11 +105,10 @@ static const struct seccomp_rule vhost_user[] = {
 	CALL(accept4),
 	CALL(unlinkat),
 	CALL(fstat),
-	CALL(sched_setaffinity),
+	RARE(sched_setaffinity, "queue-cpus"),
 };
 
 static const struct seccomp_rule dev_fuse[] = {
-	CALL(readv),
 	CALL(writev),
 	CALL(capget),
 	CALL(capset),
@@ -124,7 +122,6 @@ static const struct seccomp_rule fuse_mount[] = {
 	CALL(mount),
 	CALL(umount2),
 	CALL(statx),
-	CALL(readlink),
 };
 
 static const struct seccomp_rule outside_client[] = {
@@ -143,10 +140,8 @@ static const struct seccomp_rule control[] = {
 	CALL(sendmsg),
 	CALL(getsockname),
 	CALL(shutdown),
-	CALL(setsockopt),
 	CALL(getsockopt),
 	CALL(renameat),
-	CALL(unlink),
 	CALL(unlinkat),
 	CALL(fsync),
 	CALL(flock),
