@@ -197,6 +197,21 @@ static void try_magic(struct world *w, const void *arg)
 	try_as_file(w, look(w, process, arg));
 }
 
+/* The process that serves: in the mode namespace a child of the one that was started. */
+static pid_t serving(pid_t started)
+{
+	char path[64];
+	int child = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)started, (int)started);
+	FILE *f = fopen(path, "re");
+	if (f && fscanf(f, "%d", &child) != 1)
+		child = 0;
+	if (f)
+		fclose(f);
+	return child ? child : started;
+}
+
 /* The daemon's own descriptors, by the same way. */
 static void try_descriptors(struct world *w, const void *arg)
 {
@@ -204,7 +219,7 @@ static void try_descriptors(struct world *w, const void *arg)
 
 	(void)arg;
 	host_mount(w, "proc", "share/dir/sub", "proc");
-	snprintf(name, sizeof(name), "%d", (int)w->daemon.pid);
+	snprintf(name, sizeof(name), "%d", (int)serving(w->daemon.pid));
 	uint64_t fds = look(w, look(w, look(w, w->dir, "sub"), name), "fd");
 	for (unsigned i = 0; i < 12; i++) {
 		struct fuse_entry_out e;

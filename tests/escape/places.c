@@ -147,7 +147,9 @@ static void try_bound(struct world *w, const void *arg)
 	/* The kernel takes away mounts of other namespaces when their directory goes: so these must be in the daemon's own. */
 	want("RMDIR of the directory below it", fuse_rmdir(&w->c, w->dir, "sub"), -EBUSY);
 	want("RENAME of it", fuse_rename(&w->c, w->dir, "sub", ROOT, "moved"), -EBUSY);
-	want("RENAME over it", fuse_rename(&w->c, ROOT, "dir", w->dir, "sub"), -EINVAL);
+	want("MKDIR", fuse_mkdir(&w->c, ROOT, "empty", 0755, &e), 0);
+	want("RENAME over it", fuse_rename(&w->c, ROOT, "empty", w->dir, "sub"), -EBUSY);
+	want("EXCHANGE with it", fuse_rename2(&w->c, ROOT, "empty", w->dir, "sub", RENAME_EXCHANGE), -EBUSY);
 	assert_int_equal(access(world_path(w, "second/file"), F_OK), 0);
 }
 

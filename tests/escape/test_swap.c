@@ -211,8 +211,10 @@ static void use_tree(struct world *w)
 		read_inside(w, inner, fh);
 		fuse_release(&w->c, inner, fh);
 	}
-	if (see(AT_UNLINK, fuse_unlink(&w->c, tree, "file")) == 0)
+	if (see(AT_UNLINK, fuse_unlink(&w->c, tree, "file")) == 0) {
 		want("LINK", fuse_link(&w->c, w->file, tree, "file", &e), 0);
+		drop(w, e.nodeid);
+	}
 	drop(w, inner);
 	drop(w, dir);
 	drop(w, tree);
@@ -235,26 +237,33 @@ static void use_victim(struct world *w)
 	none_or("EXCHANGE", fuse_rename2(&w->c, ROOT, "victim-2", ROOT, "victim-link", RENAME_EXCHANGE), 0);
 	none_or("UNLINK", fuse_unlink(&w->c, ROOT, "victim-2"), 0);
 	none_or("UNLINK", fuse_unlink(&w->c, ROOT, "victim-link"), 0);
-	none_or("SYMLINK", fuse_symlink(&w->c, ROOT, "victim-link", "../outside/file", &e), -EEXIST);
-	int res = fuse_create(&w->c, ROOT, "victim", O_WRONLY | O_EXCL, 0644, &e, &fh);
+	int res = fuse_symlink(&w->c, ROOT, "victim-link", "../outside/file", &e);
 	if (res == 0)
+		drop(w, e.nodeid);
+	none_or("SYMLINK", res, -EEXIST);
+	res = fuse_create(&w->c, ROOT, "victim", O_WRONLY | O_EXCL, 0644, &e, &fh);
+	if (res == 0) {
 		fuse_release(&w->c, e.nodeid, fh);
+		drop(w, e.nodeid);
+	}
 	none_or("CREATE", res, -EEXIST);
 }
 
 static void list_root(struct world *w)
 {
+	static char data[WORLD_SLOT_SIZE];
 	struct fuse_direntplus e;
 	uint64_t fh;
 
 	want("OPENDIR", fuse_opendir(&w->c, ROOT, &fh), 0);
 	ssize_t len = fuse_readdirplus(&w->c, ROOT, fh, 0, 32768);
+	memcpy(data, fuse_data(&w->c, w->c.slot), len > 0 ? (size_t)len : 0);
 	for (ssize_t at = 0; at < len; at += (ssize_t)((sizeof(e) + e.dirent.namelen + 7) & ~7u)) {
-		const char *data = fuse_data(&w->c, w->c.slot);
 		memcpy(&e, data + at, sizeof(e));
 		bool dir = e.dirent.namelen == 3 && memcmp(data + at + sizeof(e), "dir", 3) == 0;
 		if (dir && e.entry_out.nodeid)
 			counts[AT_LIST][S_ISLNK(e.entry_out.attr.mode) ? SEEN_LINK : SEEN_REAL]++;
+		drop(w, e.entry_out.nodeid);
 	}
 	want("RELEASEDIR", fuse_releasedir(&w->c, ROOT, fh), 0);
 }

@@ -97,6 +97,18 @@ static bool reachable(uid_t user)
 	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
+/* An ordinary user's sandbox is made with a user namespace, which is not everybody's everywhere. */
+static bool may_unshare(uid_t user)
+{
+	int status = 1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(setgroups(0, NULL) < 0 || setgid(user) < 0 || setuid(user) < 0 ||
+		      unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID) < 0);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 /* Mounts of this process's own, which end with it, and which the daemon sees wherever it is. */
 static bool own_mounts(const char *base)
 {
@@ -155,6 +167,10 @@ int world_up(struct world *w, const struct world_kind *kind)
 	}
 	if (w->user && !reachable(w->user)) {
 		printf("SKIP: an ordinary user cannot reach %s\n", getenv("GRAFTFSD"));
+		return 77;
+	}
+	if (w->user && strcmp(kind->mode, "namespace") == 0 && !may_unshare(w->user)) {
+		printf("SKIP: an ordinary user can make no user namespace here\n");
 		return 77;
 	}
 	if (daemon_init(&w->daemon, &config) < 0)
