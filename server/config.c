@@ -79,7 +79,7 @@ struct config *config_read_file(const struct ini_file *file, struct plugin_regis
 		config_no_memory(err);
 		return NULL;
 	}
-	if (config_build(c, file, registry, err) == 0 && config_check(c, err) == 0 && config_check_release(c, err) == 0)
+	if (config_build(c, file, registry, err) == 0 && config_check(c, err) == 0)
 		return steal_ptr(c);
 	plugin_registry_free(*registry);
 	*registry = NULL;
@@ -125,6 +125,8 @@ void config_free(struct config *c)
 	free(c->transports);
 	config_words_free((char **)(uintptr_t)c->server.plugins.items);
 	options_free(c->server.options);
+	free(c->server.uid_map.range);
+	free(c->server.gid_map.range);
 	free(c->server.where);
 	free(c->file);
 	free(c);

@@ -6,6 +6,7 @@ set(GRAFT_CONFIG_SOURCES
 	${CMAKE_SOURCE_DIR}/server/config.c
 	${CMAKE_SOURCE_DIR}/server/config_build.c
 	${CMAKE_SOURCE_DIR}/server/config_check.c
+	${CMAKE_SOURCE_DIR}/server/config_ids.c
 	${CMAKE_SOURCE_DIR}/server/config_ini.c
 	${CMAKE_SOURCE_DIR}/server/config_mount.c
 	${CMAKE_SOURCE_DIR}/server/config_options.c

@@ -24,6 +24,17 @@ enum config_flag { CONFIG_FLAG_AUTO, CONFIG_FLAG_NEVER, CONFIG_FLAG_ALWAYS };
  * where is "FILE:LINE" of the section, for messages.
  */
 
+/* A range of ids in a user namespace, and what they are outside. */
+struct config_id_range {
+	uint32_t inside, outside, count; /* count is not 0, and neither range leaves 0 .. 2^32-2 */
+};
+
+/* In the order of the file; no two ranges share an id on either side. */
+struct config_id_map {
+	struct config_id_range *range;
+	uint32_t n; /* 0: none was given */
+};
+
 /* [server] */
 struct server_config {
 	const char *instance; /* [A-Za-z0-9][A-Za-z0-9_.-]{0,63} */
@@ -31,6 +42,7 @@ struct server_config {
 	uint32_t sandbox;     /* enum config_sandbox */
 	uint32_t seccomp;     /* enum config_seccomp */
 	uint32_t landlock;    /* enum config_landlock */
+	struct config_id_map uid_map, gid_map; /* only with CONFIG_SANDBOX_NAMESPACE */
 	uint64_t workers;     /* threads, 1..256; 0: auto */
 	const char *plugin_dir;
 	struct graft_list plugins; /* names, loaded beside those of the mounts */

@@ -107,6 +107,10 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 	res = read_threads(server->options, "workers", set->workers, WORKERS_MAX, &server->workers, err);
 	if (res == 0)
 		res = read_instance(server, err);
+	if (res == 0)
+		res = config_read_id_map(&server->uid_map, server->options, "uid-map", &set->uid_map, err);
+	if (res == 0)
+		res = config_read_id_map(&server->gid_map, server->options, "gid-map", &set->gid_map, err);
 	return res == 0 ? read_plugins(server, &set->plugins, err) : res;
 }
 

@@ -134,6 +134,15 @@ static int check_mounts(const struct config *c, struct graft_error *err)
 	return 0;
 }
 
+static int check_id_map(const struct server_config *server, const char *key, const struct config_id_map *map,
+			struct graft_error *err)
+{
+	if (!map->n || server->sandbox == CONFIG_SANDBOX_NAMESPACE)
+		return 0;
+	return error_set(err, EINVAL, "%s: %s: only sandbox = namespace has ids of its own", options_where(server->options, key),
+			 key);
+}
+
 static int check_server(const struct server_config *server, struct graft_error *err)
 {
 	const char *api = server->api_socket;
@@ -144,6 +153,11 @@ static int check_server(const struct server_config *server, struct graft_error *
 	if (server->syslog && server->log_file)
 		return error_set(err, EINVAL, "%s: syslog = true: log-file is given as well; keep one of them",
 				 options_where(server->options, "syslog"));
+	int res = check_id_map(server, "uid-map", &server->uid_map, err);
+	if (res == 0)
+		res = check_id_map(server, "gid-map", &server->gid_map, err);
+	if (res != 0)
+		return res;
 	return api ? check_socket(server->options, "api-socket", api, strlen(api) < UNIX_NAME_MAX, err) : 0;
 }
 
@@ -161,21 +175,4 @@ int config_check(const struct config *c, struct graft_error *err)
 	if (res == 0)
 		res = check_transports(c, err);
 	return res == 0 ? check_mounts(c, err) : res;
-}
-
-static int check_none(const struct server_config *server, const char *key, const char *value, struct graft_error *err)
-{
-	const char *where = options_where(server->options, key);
-	if (strcmp(value, "none") == 0)
-		return 0;
-	if (where)
-		return error_set(err, EINVAL, "%s: %s = %s: not in this release; write %s = none", where, key, value,
-				 key);
-	return error_set(err, EINVAL, "%s: [server]: %s = %s is the default and not in this release; write %s = none",
-			 server->where, key, value, key);
-}
-
-int config_check_release(const struct config *c, struct graft_error *err)
-{
-	return check_none(&c->server, "sandbox", config_sandboxes[c->server.sandbox], err);
 }

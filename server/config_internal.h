@@ -15,6 +15,7 @@
 #define CONFIG_POLL_MAX 1000         /* microseconds */
 #define CONFIG_POLL_AUTO 100         /* microseconds: a sleep, the wake-up and a batch of the driver take about that */
 #define CONFIG_TAG_MAX 36            /* bytes (virtio 1.2, 5.11.4) */
+#define CONFIG_ID_RANGES_MAX 340     /* of a map (user_namespaces(7)) */
 #define CONFIG_AT_MAX 4096           /* bytes of a mount's path */
 
 /* A file taken apart, nothing of it understood yet. */
@@ -57,7 +58,7 @@ struct server_settings {
 	const char *instance, *workers, *plugin_dir, *state_dir, *api_socket, *log_file, *pid_file, *modcaps;
 	uint32_t log_level, sandbox, seccomp, landlock;
 	bool syslog;
-	struct graft_list plugins;
+	struct graft_list plugins, uid_map, gid_map;
 	uint64_t rlimit_nofile;
 };
 
@@ -86,6 +87,9 @@ void config_words_free(char **words);
 /* [A-Za-z0-9][A-Za-z0-9_.-]{0,63} */
 bool config_name_good(const char *name);
 int config_no_memory(struct graft_error *err);
+/* What the lines of a key say, INSIDE:OUTSIDE:COUNT each; map is empty before, and free drops map->range. */
+int config_read_id_map(struct config_id_map *map, const struct options *o, const char *key,
+		       const struct graft_list *lines, struct graft_error *err);
 /* Why a path is not absolute and normal, "it ..."; NULL if it is. */
 const char *config_path_fault(const char *path);
 /* What stands in the section behind its first words; NULL if the section does not begin with them. */
@@ -109,7 +113,5 @@ int config_build_mount(struct mount_config *m, const struct ini_file *file, cons
 void config_mount_fini(struct mount_config *m);
 /* What concerns several keys or sections at once. */
 int config_check(const struct config *c, struct graft_error *err);
-/* What a legal configuration asks for and this release does not have. */
-int config_check_release(const struct config *c, struct graft_error *err);
 
 #endif

@@ -31,8 +31,8 @@ struct doors {
 	int ended_fd;
 	_Atomic uint32_t left; /* transports that have not ended */
 	bool stopped;
-	uint32_t n;
-	struct way way[];
+	uint32_t n;       /* of the configuration */
+	struct way way[]; /* in its order; transport is NULL until it is made */
 };
 
 /* A transport's thread. */
@@ -126,8 +126,20 @@ static int make(struct doors *d, struct way *way, const struct config *config, u
 		return error_wrap(err, "[transport %s]", c->name);
 	way->transport->ended = one_ended;
 	way->transport->ended_user = d;
-	d->n++;
 	return 0;
+}
+
+/* Those of /dev/fuse, or the others. */
+static int make_some(struct doors *d, bool fuse, const struct config *config, struct server *server,
+		     struct graft_error *err)
+{
+	int res = 0;
+
+	for (uint32_t i = 0; i < config->ntransports && !res; i++) {
+		if ((config->transports[i].kind == GRAFT_DEV_FUSE) == fuse)
+			res = make(d, &d->way[i], config, i, server, err);
+	}
+	return res;
 }
 
 struct doors *doors_new(const struct config *config, struct server *server, struct graft_error *err)
@@ -141,15 +153,21 @@ struct doors *doors_new(const struct config *config, struct server *server, stru
 	}
 	memset(d, 0, bytes);
 	queue_crowd_init(&d->crowd, cpu_count());
-	atomic_init(&d->left, config->ntransports);
+	d->n = config->ntransports;
+	atomic_init(&d->left, d->n);
 	d->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int res = d->ended_fd < 0 ? error_set(err, errno, "making an eventfd") : 0;
-	for (uint32_t i = 0; i < config->ntransports && !res; i++)
-		res = make(d, &d->way[i], config, i, server, err);
+	if (!res)
+		res = make_some(d, false, config, server, err);
 	if (!res)
 		return d;
 	doors_free(d);
 	return NULL;
+}
+
+int doors_look(struct doors *d, const struct config *config, struct server *server, struct graft_error *err)
+{
+	return make_some(d, true, config, server, err);
 }
 
 int doors_start(struct doors *d, struct graft_error *err)
@@ -183,7 +201,8 @@ static int end(struct way *way)
 	struct transport *t = way->transport;
 	int res = way->started ? t->ops->join(t) : 0;
 
-	t->ops->free(t);
+	if (t)
+		t->ops->free(t);
 	return res;
 }
 

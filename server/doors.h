@@ -11,10 +11,12 @@
 struct doors;
 
 /*
- * Makes every transport: sockets are bound, mount points looked at, nobody is served. NULL with err. The server and
+ * Makes the transports that have sockets, which are bound; nobody is served. Before the sandbox. NULL with err. The server and
  * config are borrowed.
  */
 struct doors *doors_new(const struct config *config, struct server *server, struct graft_error *err);
+/* Makes the others, those of /dev/fuse, whose mount points are looked at. In the sandbox. 0 or -errno with err. */
+int doors_look(struct doors *d, const struct config *config, struct server *server, struct graft_error *err);
 /* 0 or -errno with err; some may run then, doors_free ends them. */
 int doors_start(struct doors *d, struct graft_error *err);
 /* Calls fn for each transport, in the order of the file, until it returns other than 0; returns that. Any thread. */

@@ -17,6 +17,7 @@
 
 #define OWN "/proc/self/" /* this process's, wherever it is */
 #define MOUNTINFO OWN "mountinfo"
+#define OWN_FDS OWN "fd"
 
 static void host_log(struct graft_slot *slot, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 static int host_fail(struct graft_error *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -85,6 +86,15 @@ static int open_mountinfo(const struct graft_slot *slot, struct graft_error *err
 	return fd >= 0 ? fd : error_set(err, errno, MOUNTINFO ": %s", strerror(errno));
 }
 
+/* What is this process's own. */
+static int open_own(const struct graft_slot *slot, const char *path, int flags, struct graft_error *err)
+{
+	if (slot->server->own_fds < 0 || strcmp(path, OWN_FDS) != 0)
+		return open_here(path, flags, err);
+	int fd = openat(slot->server->own_fds, ".", flags | O_CLOEXEC);
+	return fd >= 0 ? fd : error_set(err, errno, "%s: %s", path, strerror(errno));
+}
+
 static int host_open(struct graft_slot *slot, const char *path, int flags, struct graft_error *err)
 {
 	struct outside *outside = slot->server->outside;
@@ -94,7 +104,9 @@ static int host_open(struct graft_slot *slot, const char *path, int flags, struc
 		return error_set(err, EPERM, "%s: files of the host are opened in create only", path);
 	if (slot->ntrees > 0 && strcmp(path, MOUNTINFO) == 0)
 		return open_mountinfo(slot, err);
-	if (!outside || strncmp(path, OWN, strlen(OWN)) == 0)
+	if (strncmp(path, OWN, strlen(OWN)) == 0)
+		return open_own(slot, path, flags, err);
+	if (!outside)
 		return open_here(path, flags, err);
 	int fd = outside_open(outside, path, flags, &tree, err);
 	return fd < 0 ? fd : keep_tree(slot, fd, tree, err);

@@ -11,6 +11,7 @@
 #include "server/plugin_dump.h"
 #include "server/sandbox/caps.h"
 #include "server/sandbox/landlock.h"
+#include "server/sandbox/sandbox.h"
 #include "server/sandbox/seccomp.h"
 #include "server/sd_notify.h"
 
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
+#include <unistd.h>
 
 /* In the order in which they come to stand; what is NULL does not. */
 struct parts {
@@ -35,6 +37,7 @@ struct parts {
 	struct server *server;
 	struct doors *doors;
 	struct landlock landlock;
+	struct sandbox sandbox;
 };
 
 /* Takes the instance's lock and looks at its state, before anything else is touched. */
@@ -67,18 +70,6 @@ static int make_server(struct parts *p, struct graft_error *err)
 	p->server->confined = p->landlock.ruleset >= 0;
 	p->control_server.server = p->server;
 	return 0;
-}
-
-/* What is loaded, made or bound before stays; what comes later comes with few rights and few system calls. No thread runs yet. */
-static int confine(struct parts *p, struct graft_error *err)
-{
-	if (p->config->server.sandbox != CONFIG_SANDBOX_NONE || p->config->server.seccomp != CONFIG_SECCOMP_NONE)
-		plugin_registry_before_sandbox(p->registry);
-	int res = caps_apply(p->config, p->registry, false, err);
-
-	if (!res)
-		landlock_apply(&p->landlock); /* its calls are on no list */
-	return res ? res : seccomp_apply(p->config, p->registry, false, err);
 }
 
 static int make_doors(struct parts *p, struct graft_error *err)
@@ -123,6 +114,30 @@ static int open_all(struct parts *p, struct graft_error *err)
 	return res ? res : make_doors(p, err);
 }
 
+/*
+ * What is loaded, made or bound before stays; what comes later comes with few rights and few system calls. No thread runs yet. From
+ * here on this is the daemon; the process that was started may be another, and has the pid file.
+ */
+static int confine(struct parts *p, struct graft_error *err)
+{
+	const struct sandbox_outer outer = { .signals = life_signals(p->life), .manager = p->notify_fd };
+
+	if (p->config->server.sandbox != CONFIG_SANDBOX_NONE || p->config->server.seccomp != CONFIG_SECCOMP_NONE)
+		plugin_registry_before_sandbox(p->registry);
+	int res = sandbox_enter(&p->sandbox, p->config, &outer, err);
+	if (res == SANDBOX_PARENT)
+		return res;
+	if (p->sandbox.line >= 0)
+		pid_file_leave(&p->pid_file);
+	p->server->outside = p->sandbox.outside;
+	p->server->own_fds = p->sandbox.own_fds;
+	if (!res)
+		res = caps_apply(p->config, p->registry, p->sandbox.outside, err);
+	if (!res)
+		landlock_apply(&p->landlock); /* its calls are on no list */
+	return res ? res : seccomp_apply(p->config, p->registry, p->sandbox.outside, err);
+}
+
 /* The mounts of the file. */
 static int make_mounts(struct parts *p, struct graft_error *err)
 {
@@ -151,7 +166,7 @@ static int start(struct parts *p, struct graft_error *err)
 	return res;
 }
 
-/* Everything stands when this returns 0; what stands is the caller's either way. */
+/* Everything stands when this returns 0; what stands is the caller's either way. SANDBOX_PARENT: the daemon was another, and ended. */
 static int bring_up(struct parts *p, struct graft_error *err)
 {
 	int res = open_all(p, err);
@@ -160,6 +175,8 @@ static int bring_up(struct parts *p, struct graft_error *err)
 		res = confine(p, err);
 	if (!res)
 		res = make_mounts(p, err);
+	if (!res)
+		res = doors_look(p->doors, p->config, p->server, err);
 	return res ? res : start(p, err);
 }
 
@@ -183,10 +200,17 @@ static int take_down(struct parts *p)
 	if (p->control)
 		p->library.module->close(p->control);
 	control_library_close(&p->library);
+	sandbox_leave(&p->sandbox);
 	pid_file_close(&p->pid_file);
 	life_free(p->life);
 	cleanup_close(&p->notify_fd);
 	return fault;
+}
+
+/* It listens to the process that it started. */
+static int tell_manager(const struct parts *p, const char *state)
+{
+	return p->sandbox.line >= 0 ? sandbox_notify(&p->sandbox, state) : sd_notify_send_to(p->notify_fd, state);
 }
 
 static void say_ready(const struct parts *p)
@@ -196,9 +220,22 @@ static void say_ready(const struct parts *p)
 	/* Whatever the log level, and wherever the log goes: scripts wait for this line. */
 	if (ready)
 		fprintf(stderr, "%s\n", ready);
-	int res = p->notify_res ? p->notify_res : sd_notify_send_to(p->notify_fd, "READY=1");
+	int res = p->notify_res ? p->notify_res : tell_manager(p, "READY=1");
 	if (res)
 		log_warn(NULL, "NOTIFY_SOCKET: %s", strerror(-res));
+}
+
+/* The parent's end. A daemon that was killed has left its sockets. */
+static _Noreturn void end_outside(struct parts *p)
+{
+	int status = p->sandbox.status;
+
+	if (p->sandbox.killed) {
+		log_err(NULL, "the daemon was killed by signal %d", 256 - status);
+		take_down(p);
+	}
+	pid_file_close(&p->pid_file);
+	_exit(status);
 }
 
 /* The exit status. */
@@ -208,11 +245,13 @@ static int run(struct parts *p)
 	struct graft_error err = { 0 };
 	int res = bring_up(p, &err);
 
+	if (res == SANDBOX_PARENT)
+		end_outside(p);
 	if (!res) {
 		resident_drop_code();
 		say_ready(p);
 		life_wait(p->life, doors_ended_fd(p->doors));
-		sd_notify_send_to(p->notify_fd, "STOPPING=1");
+		tell_manager(p, "STOPPING=1");
 	}
 	int status = life_status(p->life);
 	int fault = take_down(p);
@@ -254,8 +293,12 @@ int main(int argc, char **argv)
 	}
 	log_set_form(cli.door->log_form, cli.door->name);
 	log_set_level(door_log_level(cli.door, config->server.log_level));
-	struct parts p = { .cli = &cli, .config = config, .registry = registry, .pid_file = PID_FILE_NONE,
-			   .landlock = LANDLOCK_NONE };
+	struct parts p = { .cli = &cli,
+			   .config = config,
+			   .registry = registry,
+			   .pid_file = PID_FILE_NONE,
+			   .landlock = LANDLOCK_NONE,
+			   .sandbox = SANDBOX_NONE };
 	status = run(&p);
 	config_free(config);
 	plugin_registry_free(registry);

@@ -35,6 +35,7 @@ struct server *server_new(uint32_t threads, uint32_t fds, struct graft_error *er
 		error_set(err, ENOMEM, "no memory to start with");
 		return NULL;
 	}
+	s->own_fds = -1;
 	s->workers = workers_new(threads, SERVER_WORK_BOUND);
 	s->io = s->workers ? io_engine_new(s->workers) : NULL;
 	s->callers = workers_new(SERVER_CALLERS, UINT32_MAX);

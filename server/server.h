@@ -26,6 +26,7 @@ struct server {
 	struct strand serial_plugins; /* every mount with a member that is serial for its plugin */
 	struct mount_table mounts;
 	struct outside *outside; /* who opens the host's files where this process is in a sandbox (sandbox/outside.h); borrowed, NULL: itself */
+	int own_fds; /* O_PATH of /proc/self/fd where no path leads to it, see sandbox/sandbox.h; borrowed; -1 */
 	struct plugin_registry *registry; /* for mounts at run time; borrowed, may be NULL in tests */
 	_Atomic uint32_t instances; /* plugin instances alive */
 	_Atomic uint32_t shards;    /* taken by queues, see shard.h */

@@ -108,10 +108,25 @@ static const struct bad bad_server[] = {
 	  "t.ini:5: modcaps = +chown:: empty modcap found: '+chown:'" },
 	{ SERVER "modcaps = +bogus\n" TRANSPORT MOUNT,
 	  "t.ini:5: modcaps = +bogus: invalid capability 'bogus': the names are those of capabilities(7), without CAP_" },
-	{ TRANSPORT MOUNT "[server]\nplugin-dir = " TEST_PLUGIN_DIR "\n",
-	  "t.ini:7: [server]: sandbox = namespace is the default and not in this release; write sandbox = none" },
-	{ TRANSPORT MOUNT "[server]\nsandbox = chroot\nplugin-dir = " TEST_PLUGIN_DIR "\n",
-	  "t.ini:8: sandbox = chroot: not in this release; write sandbox = none" },
+	{ SERVER "uid-map = 0:1000:1\n" TRANSPORT MOUNT,
+	  "t.ini:5: uid-map: only sandbox = namespace has ids of its own" },
+	{ SERVER "gid-map = 0:1000:1\n" TRANSPORT MOUNT,
+	  "t.ini:5: gid-map: only sandbox = namespace has ids of its own" },
+	{ "[server]\nuid-map = 0:1000\n",
+	  "t.ini:2: uid-map = 0:1000: must be INSIDE:OUTSIDE:COUNT, whole numbers up to 4294967295" },
+	{ "[server]\nuid-map = :0:1000:1:\n",
+	  "t.ini:2: uid-map = :0:1000:1:: must be INSIDE:OUTSIDE:COUNT, whole numbers up to 4294967295" },
+	{ "[server]\nuid-map = 0:4294967296:1\n",
+	  "t.ini:2: uid-map = 0:4294967296:1: must be INSIDE:OUTSIDE:COUNT, whole numbers up to 4294967295" },
+	{ "[server]\nuid-map = 0:1000:0\n", "t.ini:2: uid-map = 0:1000:0: a range of no ids" },
+	{ "[server]\nuid-map = 0:4294967295:1\n",
+	  "t.ini:2: uid-map = 0:4294967295:1: goes beyond 4294967294, the last id" },
+	{ "[server]\ngid-map = 2:1000:4294967295\n",
+	  "t.ini:2: gid-map = 2:1000:4294967295: goes beyond 4294967294, the last id" },
+	{ "[server]\ngid-map = 0:1000:10\ngid-map = 9:3000:1\n",
+	  "t.ini:2: gid-map = 9:3000:1: an id inside is in an earlier range as well" },
+	{ "[server]\nuid-map = 5:1000:10\nuid-map = 0:1009:5\n",
+	  "t.ini:2: uid-map = 0:1009:5: an id outside is in an earlier range as well" },
 };
 
 static const struct bad bad_transport[] = {
@@ -349,7 +364,8 @@ static void test_least(void **state)
 }
 
 static const char full[] =
-	"[server]\ninstance = web1\nlog-level = debug\nsandbox = none\nseccomp = none\nworkers = 7\n"
+	"[server]\ninstance = web1\nlog-level = debug\nsandbox = namespace\nseccomp = none\nworkers = 7\n"
+	"uid-map = 0:1000:1\nuid-map = 1:100000:65536\ngid-map = 7:4294967294:1\n"
 	"rlimit-nofile = 4K\nstate-dir = /run/graftfs\napi-socket = /run/api\nlog-file = /var/log/g\n"
 	"pid-file = /run/g.pid\n"
 	"plugin-dir = " TEST_PLUGIN_DIR "\n"
@@ -385,6 +401,13 @@ static void look_full(const struct config *c)
 	assert_int_equal(c->transports[0].flag[CONFIG_KEY_WRITEBACK], CONFIG_FLAG_ALWAYS);
 	assert_int_equal(c->transports[0].flag[CONFIG_KEY_POSIX_ACL], CONFIG_FLAG_AUTO);
 	assert_int_equal(c->transports[0].flag[CONFIG_KEY_SUBMOUNTS], CONFIG_FLAG_NEVER);
+	assert_int_equal(c->server.sandbox, CONFIG_SANDBOX_NAMESPACE);
+	assert_int_equal(c->server.uid_map.n, 2);
+	assert_int_equal(c->server.uid_map.range[1].inside, 1);
+	assert_int_equal(c->server.uid_map.range[1].outside, 100000);
+	assert_int_equal(c->server.uid_map.range[1].count, 65536);
+	assert_int_equal(c->server.gid_map.n, 1);
+	assert_int_equal(c->server.gid_map.range[0].outside, 4294967294);
 	assert_null(c->transports[1].socket);
 	assert_int_equal(c->transports[1].fd, 3);
 	assert_int_equal(c->transports[1].cpus.n, 1);
@@ -404,7 +427,7 @@ static void look_full(const struct config *c)
 	assert_string_equal(*(const char *const *)options_settings(m->members[0].options), "/outer");
 	assert_string_equal(*(const char *const *)options_settings(m->members[2].options), "/inner");
 	assert_string_equal(*(const char *const *)options_settings(m->members[3].options), "/srv");
-	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:43");
+	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:46");
 }
 
 static void look_fuse(const struct config *c)
