@@ -10,6 +10,7 @@
 # A test sources one of those, calls start_daemon and guest, and ends; whatever fails ends it with status 1, a skip with 77.
 #   GRAFTFSD        program under test            GRAFT_SANITIZE  sanitizers it was built with, empty for none
 #   GRAFT_GUEST     guest (as is without it) or fuse, for those tests of tests/guest that run on both
+#   GRAFT_SANDBOX, GRAFT_SECCOMP  the daemon's keys sandbox and seccomp; none without them
 #   MUST_RUN=1      a skip is a failure           GRAFT_FULL=1    the full counts, not a tenth
 
 set -euo pipefail
@@ -28,6 +29,9 @@ mnt=$work/mnt
 log=$work/daemon.log
 daemon=''
 runner=''
+sandbox=${GRAFT_SANDBOX:-none}
+seccomp=${GRAFT_SECCOMP:-none}
+run_as=() # words before the daemon's
 mkdir "$share" "$mnt"
 
 fail() {
@@ -78,7 +82,7 @@ write_config() {
 		esac
 	done
 	{
-		printf '%s\n' '[server]' 'sandbox = none' 'seccomp = none' "${server[@]}"
+		printf '%s\n' '[server]' "sandbox = $sandbox" "seccomp = $seccomp" "${server[@]}"
 		printf '%s\n' "[transport $transport]" "${transport_keys[@]}"
 		printf '%s\n' '[mount m]' 'at = /' 'type = passthrough' "source = $share" "${mount[@]}"
 	} >"$work/test.ini"
@@ -88,7 +92,7 @@ write_config() {
 launch() {
 	local tries
 	: >"$log"
-	"$program" --config "$work/test.ini" >"$log" 2>&1 </dev/null &
+	"${run_as[@]}" "$program" --config "$work/test.ini" >"$log" 2>&1 </dev/null &
 	daemon=$!
 	for ((tries = 0; tries < 300; tries++)); do
 		! grep -q '^graftfsd: ready' "$log" || return 0
@@ -127,6 +131,20 @@ await_end() {
 stop_daemon() {
 	kill -TERM "$daemon" 2>/dev/null || true
 	await_end 20
+}
+
+# as_nobody: the daemon will be an ordinary user's, whose is all that it makes and serves.
+as_nobody() {
+	local user
+	user=$(id -u nobody) || skip "there is no user nobody"
+	run_as=(setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups)
+	command -v setpriv >/dev/null || skip "setpriv is missing"
+	chown -R "$user:$(id -g nobody)" "$work"
+}
+
+# need_user_namespace: as_nobody may make one.
+need_user_namespace() {
+	"${run_as[@]}" unshare --user true 2>/dev/null || skip "ordinary users may not make user namespaces here"
 }
 
 need_root() {
