@@ -13,12 +13,13 @@
 #include <unistd.h>
 
 /* All that a plugin may have without modcaps: what serving a tree of files in the clients' names takes. */
-#define BASE                                                                                                   \
-	(CAPS_BIT(CAP_CHOWN) | CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH) | CAPS_BIT(CAP_FOWNER) | CAPS_BIT(CAP_FSETID) | \
-	 CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_MKNOD) | CAPS_BIT(CAP_SETFCAP))
+#define BASE                                                                                                           \
+	(CAPS_BIT(CAP_CHOWN) | CAPS_BIT(CAP_DAC_OVERRIDE) | CAPS_BIT(CAP_DAC_READ_SEARCH) | CAPS_BIT(CAP_FOWNER) |     \
+	 CAPS_BIT(CAP_FSETID) | CAPS_BIT(CAP_SETGID) | CAPS_BIT(CAP_SETUID) | CAPS_BIT(CAP_MKNOD) |                    \
+	 CAPS_BIT(CAP_SETFCAP))
 
 /* The option by which a plugin says that it opens files by handle, which takes CAP_DAC_READ_SEARCH. */
-#define HANDLES_KEY   "inode-file-handles"
+#define HANDLES_KEY "inode-file-handles"
 #define HANDLES_NEVER "never"
 
 /* ---- what is needed ---- */
@@ -34,10 +35,13 @@ static int need_named(const struct plugin *p, const char *name, struct need *nee
 	int cap = caps_number(name);
 
 	if (cap < 0)
-		return error_set(need->err, EINVAL, "plugin %s declares '%.64s', which is no capability", p->desc.name, name);
+		return error_set(need->err, EINVAL, "plugin %s declares '%.64s', which is no capability", p->desc.name,
+				 name);
 	if (!((BASE | need->add) & CAPS_BIT(cap)))
-		return error_set(need->err, EPERM, "plugin %s needs the capability '%s', which no plugin gets by itself: write modcaps = +%s",
-				 p->desc.name, name, name);
+		return error_set(
+			need->err, EPERM,
+			"plugin %s needs the capability '%s', which no plugin gets by itself: write modcaps = +%s",
+			p->desc.name, name, name);
 	need->caps |= CAPS_BIT(cap);
 	return 0;
 }
@@ -159,7 +163,8 @@ static int check_asked(const struct config *c, uint64_t missing, struct graft_er
 		if (!(change.add & missing & CAPS_BIT(cap)))
 			continue;
 		if (geteuid() == 0)
-			return error_set(err, EPERM, "modcaps: +%s: this process does not have it", capng_capability_to_name(cap));
+			return error_set(err, EPERM, "modcaps: +%s: this process does not have it",
+					 capng_capability_to_name(cap));
 		log_warn(NULL, "modcaps: +%s: this process does not have it", capng_capability_to_name(cap));
 	}
 	return res;

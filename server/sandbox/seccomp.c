@@ -33,8 +33,9 @@ static int set_attributes(scmp_filter_ctx filter, uint32_t action)
 	if (!res)
 		res = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, TREE);
 	/*
-	 * Kernels before 5.16 switch off speculation of stores for whoever loads a filter, which slows everything down. It protects programs
-	 * that run foreign code in their own memory; the daemon runs none. Where the kernel has no such wish it is none.
+	 * Kernels before 5.16 switch off speculation of stores for whoever loads a filter, which slows everything down.
+	 * It protects programs that run foreign code in their own memory; the daemon runs none. Where the kernel has no
+	 * such wish it is none.
 	 */
 	if (!res)
 		seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
@@ -66,8 +67,10 @@ static int load(const struct seccomp_list *list, uint32_t action, struct graft_e
 		res = add_rules(filter, list);
 	if (!res)
 		res = seccomp_load(filter);
-	return res ? error_set(err, -res, "seccomp: the list of system calls cannot be loaded: %s; without it: seccomp = none",
-			       strerror(-res)) : 0;
+	return res ? error_set(err, -res,
+			       "seccomp: the list of system calls cannot be loaded: %s; without it: seccomp = none",
+			       strerror(-res))
+		   : 0;
 }
 
 int seccomp_apply(const struct config *c, const struct plugin_registry *registry, bool outside, struct graft_error *err)
@@ -75,8 +78,10 @@ int seccomp_apply(const struct config *c, const struct plugin_registry *registry
 	if (c->server.seccomp == CONFIG_SECCOMP_NONE)
 		return 0;
 	if (caps_fusermount(c, outside))
-		return error_set(err, EPERM, "seccomp = kill, log or trap: with sandbox = none an ordinary user's [transport fuse] needs "
-				 "fusermount3, which could not run then; write sandbox = namespace or seccomp = none");
+		return error_set(
+			err, EPERM,
+			"seccomp = kill, log or trap: with sandbox = none an ordinary user's [transport fuse] needs "
+			"fusermount3, which could not run then; write sandbox = namespace or seccomp = none");
 	auto_free struct seccomp_list *list = malloc(sizeof(*list));
 	if (!list)
 		return error_set(err, ENOMEM, "seccomp: out of memory");

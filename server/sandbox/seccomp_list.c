@@ -17,27 +17,31 @@ static const struct {
 	int call;
 	unsigned int arg;
 } narrowed[] = {
-	{ SCMP_SYS(ioctl), 1 }, { SCMP_SYS(fcntl), 1 }, { SCMP_SYS(prctl), 0 }, { SCMP_SYS(socket), 0 }, { SCMP_SYS(socketpair), 0 },
+	{ SCMP_SYS(ioctl), 1 },  { SCMP_SYS(fcntl), 1 },      { SCMP_SYS(prctl), 0 },
+	{ SCMP_SYS(socket), 0 }, { SCMP_SYS(socketpair), 0 },
 };
 
 /* Which of them are as the server has them unless a plugin names more: plain prctl could let go of what was dropped. */
 static const int guarded[] = {
-	SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(unshare),
+	SCMP_SYS(mmap),  SCMP_SYS(mprotect),  SCMP_SYS(clone),  SCMP_SYS(clone3),     SCMP_SYS(unshare),
 	SCMP_SYS(prctl), SCMP_SYS(prlimit64), SCMP_SYS(tgkill), SCMP_SYS(membarrier), SCMP_SYS(io_uring_register),
 };
 
 /* Arguments by name: their numbers are not the same on every architecture. */
-#define VALUE(x) { #x, (uint32_t)(x) }
+#define VALUE(x)                                                                                                       \
+	{                                                                                                              \
+#x, (uint32_t)(x)                                                                                      \
+	}
 static const struct {
 	const char *name;
 	uint32_t value;
 } values[] = {
 	VALUE(FS_IOC_GETFLAGS), VALUE(FS_IOC_SETFLAGS), VALUE(FS_IOC_FSGETXATTR), VALUE(FS_IOC_FSSETXATTR),
-	VALUE(BLKGETSIZE64),	VALUE(BLKSSZGET),	VALUE(FICLONE),		  VALUE(FICLONERANGE),
-	VALUE(F_GETFD),		VALUE(F_SETFD),		VALUE(F_GETFL),		  VALUE(F_SETFL),
-	VALUE(F_DUPFD),		VALUE(F_DUPFD_CLOEXEC), VALUE(F_GETLK),		  VALUE(F_SETLK),
-	VALUE(F_SETLKW),	VALUE(F_OFD_GETLK),	VALUE(F_OFD_SETLK),	  VALUE(F_OFD_SETLKW),
-	VALUE(F_ADD_SEALS),	VALUE(F_GET_SEALS),	VALUE(AF_UNIX),		  VALUE(AF_INET),
+	VALUE(BLKGETSIZE64),    VALUE(BLKSSZGET),       VALUE(FICLONE),           VALUE(FICLONERANGE),
+	VALUE(F_GETFD),         VALUE(F_SETFD),         VALUE(F_GETFL),           VALUE(F_SETFL),
+	VALUE(F_DUPFD),         VALUE(F_DUPFD_CLOEXEC), VALUE(F_GETLK),           VALUE(F_SETLK),
+	VALUE(F_SETLKW),        VALUE(F_OFD_GETLK),     VALUE(F_OFD_SETLK),       VALUE(F_OFD_SETLKW),
+	VALUE(F_ADD_SEALS),     VALUE(F_GET_SEALS),     VALUE(AF_UNIX),           VALUE(AF_INET),
 	VALUE(AF_INET6),
 };
 
@@ -118,10 +122,12 @@ int seccomp_list_add_word(struct seccomp_list *list, const char *plugin, const c
 		memcpy(name, word, len);
 	int call = seccomp_syscall_resolve_name(name);
 	if (call == __NR_SCMP_ERROR || call < 0)
-		return error_set(err, EINVAL, "plugin %s declares the system call '%.64s', which there is none here", plugin, word);
+		return error_set(err, EINVAL, "plugin %s declares the system call '%.64s', which there is none here",
+				 plugin, word);
 	res = word[len] ? add_argument(list, plugin, call, word + len + 1) : add_plain(list, plugin, call);
 	if (res == -EINVAL)
-		return error_set(err, EINVAL, "plugin %s declares the system call '%.64s': what stands behind ':' is not known",
+		return error_set(err, EINVAL,
+				 "plugin %s declares the system call '%.64s': what stands behind ':' is not known",
 				 plugin, word);
 	return res ? error_set(err, -res, "plugin %s: too many system calls", plugin) : 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which system calls which part of the daemon makes: constant tables, and the list that a configuration takes of them. */
+/* Which system calls which part of the daemon makes: constant tables, and the list that a configuration takes of them.
+ */
 #ifndef GRAFT_SERVER_SANDBOX_SECCOMP_RULES_H
 #define GRAFT_SERVER_SANDBOX_SECCOMP_RULES_H
 
@@ -10,7 +11,8 @@
 
 #define SECCOMP_RULES_MAX 512
 
-/* A call that may be made: with any arguments, or those that fit all of args. Several rules of one call: any of them. */
+/* A call that may be made: with any arguments, or those that fit all of args. Several rules of one call: any of them.
+ */
 struct seccomp_rule {
 	int call; /* SCMP_SYS: negative where the architecture has no such call */
 	uint32_t nargs;
@@ -37,14 +39,14 @@ struct seccomp_list {
 };
 
 /*
- * The list for c and the plugins of registry: no rule twice, none beside one that allows the call altogether. 0 or -errno with err:
- * a plugin declares a call that is none, or too many.
+ * The list for c and the plugins of registry: no rule twice, none beside one that allows the call altogether. 0 or
+ * -errno with err: a plugin declares a call that is none, or too many.
  */
 int seccomp_list_make(struct seccomp_list *list, const struct config *c, const struct plugin_registry *registry,
 		      bool outside, struct graft_error *err);
 /*
- * Adds what a plugin's word allows: a call's name, or NAME:ARGUMENT for ioctl, fcntl, prctl, socket and socketpair. -EINVAL with err, which
- * names the plugin.
+ * Adds what a plugin's word allows: a call's name, or NAME:ARGUMENT for ioctl, fcntl, prctl, socket and socketpair.
+ * -EINVAL with err, which names the plugin.
  */
 int seccomp_list_add_word(struct seccomp_list *list, const char *plugin, const char *word, struct graft_error *err);
 /* -E2BIG when it is full. */

@@ -30,8 +30,8 @@ static void name_calls(void)
 }
 
 /*
- * Runs where the call would have been made, not in the middle of anything. The handler is reset already (SA_RESETHAND), so the second SIGSYS
- * is the end.
+ * Runs where the call would have been made, not in the middle of anything. The handler is reset already (SA_RESETHAND),
+ * so the second SIGSYS is the end.
  */
 static void trapped(int signal, siginfo_t *info, void *context)
 {

@@ -6,8 +6,8 @@
 #include "lib/error.h"
 
 /*
- * From now on SIGSYS is answered with a line in the log that names the call, and then with what it does anyway: the process ends by it
- * (with a parent outside: exit status 225). Main thread, before the filter. 0 or -errno with err.
+ * From now on SIGSYS is answered with a line in the log that names the call, and then with what it does anyway: the
+ * process ends by it (with a parent outside: exit status 225). Main thread, before the filter. 0 or -errno with err.
  */
 int seccomp_trap_install(struct graft_error *err);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * calls UNUSED RARE FOLDER: holds what daemons called, FOLDER/NAME.calls, against the lists of their configurations, FOLDER/NAME.ini. A line of
- * calls is a name and, where a list looks at them, arguments in hexadecimal. Says each call that no rule allows, and, with UNUSED = yes, each
- * rule that none of the daemons needed and that gives no reason: in its table, or for a plugin's in the file RARE ("PLUGIN WORD reason").
+ * calls UNUSED RARE FOLDER: holds what daemons called, FOLDER/NAME.calls, against the lists of their configurations,
+ * FOLDER/NAME.ini. A line of calls is a name and, where a list looks at them, arguments in hexadecimal. Says each call
+ * that no rule allows, and, with UNUSED = yes, each rule that none of the daemons needed and that gives no reason: in
+ * its table, or for a plugin's in the file RARE ("PLUGIN WORD reason").
  */
 #include "server/config.h"
 #include "server/sandbox/seccomp_rules.h"
@@ -33,7 +34,8 @@ struct call {
 
 static bool same(const struct seccomp_rule *a, const struct seccomp_rule *b)
 {
-	return a->call == b->call && a->nargs == b->nargs && memcmp(a->args, b->args, a->nargs * sizeof(a->args[0])) == 0;
+	return a->call == b->call && a->nargs == b->nargs &&
+	       memcmp(a->args, b->args, a->nargs * sizeof(a->args[0])) == 0;
 }
 
 static size_t remember(const struct seccomp_rule *rule, const char *of)
@@ -76,8 +78,8 @@ static void meet(const struct seccomp_list *list, const struct call *call, const
 	}
 	if (allowed)
 		return;
-	printf("not on the list of %s: %s %" PRIx64 " %" PRIx64 " %" PRIx64 "\n", ini, call->name, call->args[0], call->args[1],
-	       call->args[2]);
+	printf("not on the list of %s: %s %" PRIx64 " %" PRIx64 " %" PRIx64 "\n", ini, call->name, call->args[0],
+	       call->args[1], call->args[2]);
 	faults++;
 }
 
@@ -109,7 +111,8 @@ static void look_at(const char *folder, const char *name)
 	snprintf(ini, sizeof(ini), "%s/%s", folder, name);
 	snprintf(calls, sizeof(calls), "%.*s.calls", (int)(strlen(ini) - strlen(".ini")), ini);
 	struct config *config = config_read_ini(ini, NULL, &registry, &err);
-	if (!config || seccomp_list_make(&list, config, registry, config->server.sandbox != CONFIG_SANDBOX_NONE, &err)) {
+	if (!config ||
+	    seccomp_list_make(&list, config, registry, config->server.sandbox != CONFIG_SANDBOX_NONE, &err)) {
 		printf("%s: %s\n", ini, err.text);
 		faults++;
 	} else {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * record FILE PROGRAM ARGUMENT...: replaces itself by the program, and leaves in FILE each system call that it and its threads made after they
- * had loaded a seccomp filter: "NAME", with its arguments in hexadecimal where lists look at them, each once. Counts by the kernel's tracepoint
- * (perf_event_open), which slows the program down little. Status 77: that is not to be had here.
+ * record FILE PROGRAM ARGUMENT...: replaces itself by the program, and leaves in FILE each system call that it and its
+ * threads made after they had loaded a seccomp filter: "NAME", with its arguments in hexadecimal where lists look at
+ * them, each once. Counts by the kernel's tracepoint (perf_event_open), which slows the program down little. Status 77:
+ * that is not to be had here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,9 +23,9 @@
 #include <unistd.h>
 
 #define RING_PAGES 1024 /* for each processor */
-#define CPUS_MAX   64
-#define CALLS_MAX  8192
-#define ARGS	   6
+#define CPUS_MAX 64
+#define CALLS_MAX 8192
+#define ARGS 6
 
 struct entry { /* raw_syscalls:sys_enter */
 	uint64_t common;
@@ -40,8 +41,9 @@ struct sample {
 } __attribute__((packed));
 
 static const int with_args[] = {
-	SCMP_SYS(clone), SCMP_SYS(fcntl), SCMP_SYS(ioctl), SCMP_SYS(io_uring_register), SCMP_SYS(membarrier), SCMP_SYS(mmap),
-	SCMP_SYS(mprotect), SCMP_SYS(prctl), SCMP_SYS(prlimit64), SCMP_SYS(sendto), SCMP_SYS(tgkill), SCMP_SYS(unshare),
+	SCMP_SYS(clone),      SCMP_SYS(fcntl),  SCMP_SYS(ioctl),    SCMP_SYS(io_uring_register),
+	SCMP_SYS(membarrier), SCMP_SYS(mmap),   SCMP_SYS(mprotect), SCMP_SYS(prctl),
+	SCMP_SYS(prlimit64),  SCMP_SYS(sendto), SCMP_SYS(tgkill),   SCMP_SYS(unshare),
 };
 
 /* Each call once, with the time of the last. */
@@ -68,7 +70,8 @@ static void simplify(struct entry *e)
 	e->common = 0;
 	if (!keep)
 		memset(e->args, 0, sizeof(e->args));
-	if (e->id != SCMP_SYS(clone) && e->id != SCMP_SYS(prctl) && e->id != SCMP_SYS(unshare) && e->id != SCMP_SYS(membarrier))
+	if (e->id != SCMP_SYS(clone) && e->id != SCMP_SYS(prctl) && e->id != SCMP_SYS(unshare) &&
+	    e->id != SCMP_SYS(membarrier))
 		e->args[0] = 0;
 	if (e->id == SCMP_SYS(mmap) || e->id == SCMP_SYS(mprotect) || e->id == SCMP_SYS(sendto))
 		e->args[1] = 0;
@@ -142,13 +145,22 @@ static uint64_t tracepoint(void)
 
 static bool open_rings(pid_t pid)
 {
-	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .config = tracepoint(), .sample_period = 1,
-					.sample_type = PERF_SAMPLE_TIME | PERF_SAMPLE_RAW, .inherit = 1, .watermark = 1,
-					.wakeup_watermark = 65536, .use_clockid = 1, .clockid = CLOCK_MONOTONIC };
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT,
+					.size = sizeof(attr),
+					.config = tracepoint(),
+					.sample_period = 1,
+					.sample_type = PERF_SAMPLE_TIME | PERF_SAMPLE_RAW,
+					.inherit = 1,
+					.watermark = 1,
+					.wakeup_watermark = 65536,
+					.use_clockid = 1,
+					.clockid = CLOCK_MONOTONIC };
 
 	for (ncpus = 0; attr.config && ncpus < CPUS_MAX && ncpus < sysconf(_SC_NPROCESSORS_CONF); ncpus++) {
 		int fd = (int)syscall(SYS_perf_event_open, &attr, pid, ncpus, -1, PERF_FLAG_FD_CLOEXEC);
-		void *ring = fd < 0 ? MAP_FAILED : mmap(NULL, (RING_PAGES + 1) * (size_t)getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		void *ring = fd < 0 ? MAP_FAILED
+				    : mmap(NULL, (RING_PAGES + 1) * (size_t)getpagesize(), PROT_READ | PROT_WRITE,
+					   MAP_SHARED, fd, 0);
 
 		if (ring == MAP_FAILED)
 			return false;

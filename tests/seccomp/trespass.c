@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A backend that makes one system call which the server's list does not have: what a plugin taken over by a guest would try. */
+/* A backend that makes one system call which the server's list does not have: what a plugin taken over by a guest would
+ * try. */
 #include <graftfs/plugin.h>
 
 #include <errno.h>
@@ -28,37 +29,118 @@ struct graft_inst {
 	const struct trespass_settings *set;
 };
 
-static long do_socket_inet(void) { return syscall(SYS_socket, AF_INET, SOCK_STREAM, 0); }
-static long do_socket_unix(void) { return syscall(SYS_socket, AF_UNIX, SOCK_DGRAM, 0); }
-static long do_socket_netlink(void) { return syscall(SYS_socket, AF_NETLINK, SOCK_RAW, 0); }
-static long do_connect(void) { return syscall(SYS_connect, -1, NULL, 0); }
-static long do_bind(void) { return syscall(SYS_bind, -1, NULL, 0); }
-static long do_execve(void) { return syscall(SYS_execve, "/nowhere", NULL, NULL); }
-static long do_execveat(void) { return syscall(SYS_execveat, -1, "nowhere", NULL, NULL, 0); }
-static long do_ptrace(void) { return syscall(SYS_ptrace, PTRACE_ATTACH, getppid(), 0, 0); }
-static long do_process_vm_readv(void) { return syscall(SYS_process_vm_readv, 1, NULL, 0, NULL, 0, 0); }
-static long do_unshare_net(void) { return syscall(SYS_unshare, CLONE_NEWNET); }
-static long do_setns(void) { return syscall(SYS_setns, -1, CLONE_NEWNS); }
+static long do_socket_inet(void)
+{
+	return syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+}
+static long do_socket_unix(void)
+{
+	return syscall(SYS_socket, AF_UNIX, SOCK_DGRAM, 0);
+}
+static long do_socket_netlink(void)
+{
+	return syscall(SYS_socket, AF_NETLINK, SOCK_RAW, 0);
+}
+static long do_connect(void)
+{
+	return syscall(SYS_connect, -1, NULL, 0);
+}
+static long do_bind(void)
+{
+	return syscall(SYS_bind, -1, NULL, 0);
+}
+static long do_execve(void)
+{
+	return syscall(SYS_execve, "/nowhere", NULL, NULL);
+}
+static long do_execveat(void)
+{
+	return syscall(SYS_execveat, -1, "nowhere", NULL, NULL, 0);
+}
+static long do_ptrace(void)
+{
+	return syscall(SYS_ptrace, PTRACE_ATTACH, getppid(), 0, 0);
+}
+static long do_process_vm_readv(void)
+{
+	return syscall(SYS_process_vm_readv, 1, NULL, 0, NULL, 0, 0);
+}
+static long do_unshare_net(void)
+{
+	return syscall(SYS_unshare, CLONE_NEWNET);
+}
+static long do_setns(void)
+{
+	return syscall(SYS_setns, -1, CLONE_NEWNS);
+}
 static long do_mmap_exec(void)
 {
 	return syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == -1 ? -1 : 0;
 }
-static long do_tiocsti(void) { return syscall(SYS_ioctl, STDERR_FILENO, TIOCSTI, "x"); }
-static long do_tiocsti_high(void) { return syscall(SYS_ioctl, STDERR_FILENO, TIOCSTI | (1UL << 32), "x"); }
-static long do_setown(void) { return syscall(SYS_fcntl, STDERR_FILENO, F_SETOWN, 1); }
-static long do_dumpable(void) { return syscall(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0); }
-static long do_capbset(void) { return syscall(SYS_prctl, PR_CAPBSET_READ, 0, 0, 0, 0); }
-static long do_kill(void) { return syscall(SYS_kill, getppid(), 0); }
-static long do_tgkill_other(void) { return syscall(SYS_tgkill, 1, 1, 0); }
-static long do_io_uring_setup(void) { return syscall(SYS_io_uring_setup, 1, NULL); }
-static long do_io_uring_register(void) { return syscall(SYS_io_uring_register, -1, IORING_REGISTER_BUFFERS, NULL, 0); }
-static long do_chroot(void) { return syscall(SYS_chroot, "/"); }
-static long do_pivot_root(void) { return syscall(SYS_pivot_root, ".", "."); }
-static long do_mount(void) { return syscall(SYS_mount, NULL, "/nowhere", NULL, 0, NULL); }
-static long do_bpf(void) { return syscall(SYS_bpf, 0, NULL, 0); }
-static long do_keyctl(void) { return syscall(SYS_keyctl, 0, 0, 0, 0, 0); }
-static long do_userfaultfd(void) { return syscall(SYS_userfaultfd, 0); }
-static long do_perf_event_open(void) { return syscall(SYS_perf_event_open, NULL, 0, 0, 0, 0); }
+static long do_tiocsti(void)
+{
+	return syscall(SYS_ioctl, STDERR_FILENO, TIOCSTI, "x");
+}
+static long do_tiocsti_high(void)
+{
+	return syscall(SYS_ioctl, STDERR_FILENO, TIOCSTI | (1UL << 32), "x");
+}
+static long do_setown(void)
+{
+	return syscall(SYS_fcntl, STDERR_FILENO, F_SETOWN, 1);
+}
+static long do_dumpable(void)
+{
+	return syscall(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+static long do_capbset(void)
+{
+	return syscall(SYS_prctl, PR_CAPBSET_READ, 0, 0, 0, 0);
+}
+static long do_kill(void)
+{
+	return syscall(SYS_kill, getppid(), 0);
+}
+static long do_tgkill_other(void)
+{
+	return syscall(SYS_tgkill, 1, 1, 0);
+}
+static long do_io_uring_setup(void)
+{
+	return syscall(SYS_io_uring_setup, 1, NULL);
+}
+static long do_io_uring_register(void)
+{
+	return syscall(SYS_io_uring_register, -1, IORING_REGISTER_BUFFERS, NULL, 0);
+}
+static long do_chroot(void)
+{
+	return syscall(SYS_chroot, "/");
+}
+static long do_pivot_root(void)
+{
+	return syscall(SYS_pivot_root, ".", ".");
+}
+static long do_mount(void)
+{
+	return syscall(SYS_mount, NULL, "/nowhere", NULL, 0, NULL);
+}
+static long do_bpf(void)
+{
+	return syscall(SYS_bpf, 0, NULL, 0);
+}
+static long do_keyctl(void)
+{
+	return syscall(SYS_keyctl, 0, 0, 0, 0, 0);
+}
+static long do_userfaultfd(void)
+{
+	return syscall(SYS_userfaultfd, 0);
+}
+static long do_perf_event_open(void)
+{
+	return syscall(SYS_perf_event_open, NULL, 0, 0, 0, 0);
+}
 static long do_setrlimit(void)
 {
 	static const uint64_t limit[2] = { 1024, 1024 };
@@ -82,8 +164,14 @@ static long make_child(unsigned long flags)
 	return pid < 0 ? -1 : 0;
 }
 
-static long do_fork(void) { return make_child(0); }
-static long do_clone_user(void) { return make_child(CLONE_NEWUSER); }
+static long do_fork(void)
+{
+	return make_child(0);
+}
+static long do_clone_user(void)
+{
+	return make_child(CLONE_NEWUSER);
+}
 
 static long do_mprotect_exec(void)
 {
@@ -93,7 +181,10 @@ static long do_mprotect_exec(void)
 }
 
 /* Answered with ENOSYS whatever the action: glibc asks for it first. */
-static long do_clone3(void) { return syscall(SYS_clone3, NULL, 0); }
+static long do_clone3(void)
+{
+	return syscall(SYS_clone3, NULL, 0);
+}
 
 #ifdef __x86_64__
 /* The 32-bit entry: getpid there is 20, which is writev here. */
@@ -104,23 +195,57 @@ static long do_int80(void)
 	__asm__ volatile("int $0x80" : "=a"(res) : "a"(20) : "memory", "r8", "r9", "r10", "r11");
 	return res;
 }
-static long do_x32(void) { return syscall(0x40000000 | SYS_getpid); }
+static long do_x32(void)
+{
+	return syscall(0x40000000 | SYS_getpid);
+}
 #endif
 
-#define ATTEMPT(x) { #x, do_##x }
+#define ATTEMPT(x)                                                                                                     \
+	{                                                                                                              \
+#x, do_##x                                                                                             \
+	}
 static const struct {
 	const char *name;
 	long (*make)(void);
 } attempts[] = {
-	ATTEMPT(socket_inet), ATTEMPT(socket_unix), ATTEMPT(socket_netlink), ATTEMPT(connect), ATTEMPT(bind),
-	ATTEMPT(sendto), ATTEMPT(execve), ATTEMPT(execveat), ATTEMPT(fork), ATTEMPT(clone_user), ATTEMPT(ptrace),
-	ATTEMPT(process_vm_readv), ATTEMPT(unshare_net), ATTEMPT(setns), ATTEMPT(mmap_exec), ATTEMPT(mprotect_exec),
-	ATTEMPT(tiocsti), ATTEMPT(tiocsti_high), ATTEMPT(setown), ATTEMPT(dumpable), ATTEMPT(capbset), ATTEMPT(kill),
-	ATTEMPT(tgkill_other), ATTEMPT(io_uring_setup), ATTEMPT(io_uring_register), ATTEMPT(chroot), ATTEMPT(pivot_root),
-	ATTEMPT(mount), ATTEMPT(bpf), ATTEMPT(keyctl), ATTEMPT(userfaultfd), ATTEMPT(perf_event_open), ATTEMPT(setrlimit),
+	ATTEMPT(socket_inet),
+	ATTEMPT(socket_unix),
+	ATTEMPT(socket_netlink),
+	ATTEMPT(connect),
+	ATTEMPT(bind),
+	ATTEMPT(sendto),
+	ATTEMPT(execve),
+	ATTEMPT(execveat),
+	ATTEMPT(fork),
+	ATTEMPT(clone_user),
+	ATTEMPT(ptrace),
+	ATTEMPT(process_vm_readv),
+	ATTEMPT(unshare_net),
+	ATTEMPT(setns),
+	ATTEMPT(mmap_exec),
+	ATTEMPT(mprotect_exec),
+	ATTEMPT(tiocsti),
+	ATTEMPT(tiocsti_high),
+	ATTEMPT(setown),
+	ATTEMPT(dumpable),
+	ATTEMPT(capbset),
+	ATTEMPT(kill),
+	ATTEMPT(tgkill_other),
+	ATTEMPT(io_uring_setup),
+	ATTEMPT(io_uring_register),
+	ATTEMPT(chroot),
+	ATTEMPT(pivot_root),
+	ATTEMPT(mount),
+	ATTEMPT(bpf),
+	ATTEMPT(keyctl),
+	ATTEMPT(userfaultfd),
+	ATTEMPT(perf_event_open),
+	ATTEMPT(setrlimit),
 	ATTEMPT(clone3),
 #ifdef __x86_64__
-	ATTEMPT(int80), ATTEMPT(x32),
+	ATTEMPT(int80),
+	ATTEMPT(x32),
 #endif
 };
 
@@ -158,7 +283,10 @@ static void trespass_destroy(struct graft_inst *inst)
 }
 
 static const struct graft_opt options[] = {
-	{ .key = "attempt", .type = GRAFT_OPT_STRING, .offset = offsetof(struct trespass_settings, attempt), .help = "what to try" },
+	{ .key = "attempt",
+	  .type = GRAFT_OPT_STRING,
+	  .offset = offsetof(struct trespass_settings, attempt),
+	  .help = "what to try" },
 	{ .key = NULL },
 };
 

@@ -272,10 +272,10 @@ static void full(void **state)
 	(void)state;
 	list.n = 0;
 	for (uint32_t i = 0; i < SECCOMP_RULES_MAX; i++) {
-		rule.args[0] = SCMP_CMP64(1, SCMP_CMP_EQ, i);
+		rule.args[0] = SCMP_CMP64(1, SCMP_CMP_EQ, i, 0);
 		assert_int_equal(seccomp_list_add(&list, "x", &rule), 0);
 	}
-	rule.args[0] = SCMP_CMP64(1, SCMP_CMP_EQ, SECCOMP_RULES_MAX);
+	rule.args[0] = SCMP_CMP64(1, SCMP_CMP_EQ, SECCOMP_RULES_MAX, 0);
 	assert_int_equal(seccomp_list_add(&list, "x", &rule), -E2BIG);
 	/* room again: one rule takes the place of all */
 	assert_int_equal(seccomp_list_add(&list, "x", &(struct seccomp_rule){ .call = SCMP_SYS(ioctl) }), 0);
