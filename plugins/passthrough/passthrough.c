@@ -379,7 +379,7 @@ static const char *const system_calls[] = {
 	"fstatfs", "fsync", "ftruncate", "getdents64", "getegid", "geteuid", "getgroups", "getxattr",
 	"ioctl:FS_IOC_FSGETXATTR", "ioctl:FS_IOC_FSSETXATTR", "ioctl:FS_IOC_GETFLAGS", "ioctl:FS_IOC_SETFLAGS",
 	"linkat", "listxattr", "lseek", "mkdirat", "mknodat", "name_to_handle_at", "newfstatat",
-	"open_by_handle_at", "openat", "openat2", "preadv2", "pwritev2", "readlinkat", "removexattr", "renameat", "renameat2",
+	"open_by_handle_at", "openat", "openat2", "pread64", "preadv2", "pwritev2", "readlinkat", "removexattr", "renameat", "renameat2",
 	"setgroups", "setresgid", "setresuid", "setxattr", "statx", "symlinkat", "syncfs", "umask", "unlinkat",
 	"utimensat",
 	NULL,
