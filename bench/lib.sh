@@ -62,7 +62,8 @@ serving_pid() {
 	local child='' i
 	for ((i = 0; i < 250; i++)); do
 		[ "$sandbox" = namespace ] || break
-		! read -r child _ <"/proc/$1/task/$1/children" || break
+		read -r child _ <"/proc/$1/task/$1/children" || true # the line has no end
+		[ -z "$child" ] || break
 		sleep 0.02
 	done
 	echo "${child:-$1}"
