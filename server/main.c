@@ -114,21 +114,34 @@ static int open_all(struct parts *p, struct graft_error *err)
 	return res ? res : make_doors(p, err);
 }
 
+/* Copies of what is the parent's: the pid file's lock ends with it, and the service manager listens to nobody else. */
+static void leave_outside(void *arg)
+{
+	struct parts *p = arg;
+
+	pid_file_leave(&p->pid_file);
+	cleanup_close(&p->notify_fd);
+	p->notify_fd = -1;
+}
+
 /*
  * What is loaded, made or bound before stays; what comes later comes with few rights and few system calls. No thread runs yet. From
  * here on this is the daemon; the process that was started may be another, and has the pid file.
  */
 static int confine(struct parts *p, struct graft_error *err)
 {
-	const struct sandbox_outer outer = { .signals = life_signals(p->life), .manager = p->notify_fd };
+	const struct sandbox_outer outer = {
+		.signals = life_signals(p->life),
+		.manager = p->notify_fd,
+		.leave = leave_outside,
+		.arg = p,
+	};
 
 	if (p->config->server.sandbox != CONFIG_SANDBOX_NONE || p->config->server.seccomp != CONFIG_SECCOMP_NONE)
 		plugin_registry_before_sandbox(p->registry);
 	int res = sandbox_enter(&p->sandbox, p->config, &outer, err);
 	if (res == SANDBOX_PARENT)
 		return res;
-	if (p->sandbox.line >= 0)
-		pid_file_leave(&p->pid_file);
 	p->server->outside = p->sandbox.outside;
 	p->server->own_fds = p->sandbox.own_fds;
 	if (!res)

@@ -47,6 +47,11 @@ int outside_answer(struct outside_service *s, int fd);
  * end must have been closed. NULL is fine.
  */
 void outside_service_free(struct outside_service *s);
+/*
+ * In a child that is to be the daemon, before anything else: what the service and its children share must not be in the memory of a process
+ * that a guest may take over. Mounts stay. NULL is fine.
+ */
+void outside_service_leave(struct outside_service *s);
 
 /* ---- the daemon ---- */
 

@@ -238,6 +238,12 @@ void outside_service_free(struct outside_service *s)
 	if (s->mounts)
 		end_mounts(s);
 	reap(s);
-	outside_mounts_fini(s);
+	outside_service_leave(s);
+}
+
+void outside_service_leave(struct outside_service *s)
+{
+	if (s)
+		outside_mounts_fini(s);
 	free(s);
 }

@@ -226,10 +226,16 @@ static int start(struct entry *e, const struct sandbox_outer *outer, struct graf
 	/* So that the daemon, an orphan when the child between has ended, comes to this process. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	p.child = fork();
-	if (p.child < 0)
-		return error_set(err, errno, "forking: %s", strerror(errno));
-	if (p.child == 0)
+	if (p.child < 0) {
+		error_set(err, errno, "forking: %s", strerror(errno));
+		outside_service_free(p.service);
+		return -err->code;
+	}
+	if (p.child == 0) {
+		outer->leave(outer->arg);
+		outside_service_leave(p.service);
 		return enter(e, err);
+	}
 	close(e->line[1]);
 	close(e->requests[1]);
 	return end_as(e->sandbox, parent_run(&p));

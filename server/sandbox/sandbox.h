@@ -26,6 +26,9 @@ struct sandbox {
 struct sandbox_outer {
 	int signals; /* signalfd of the signals that are passed on, which must be blocked (life_signals) */
 	int manager; /* of sd_notify_open */
+	/* Called first in the child, which the daemon is forked from: lets go of its copies of what only the one outside shall hold. */
+	void (*leave)(void *arg);
+	void *arg;
 };
 
 /*
