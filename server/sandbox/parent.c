@@ -30,7 +30,7 @@ static int wait_for(pid_t pid)
 
 /*
  * A socket that listens is the daemon's: with a second descriptor of it here, clients would wait for a daemon that has closed
- * its own. The numbers stay taken, for who owns them will close them.
+ * its own. The numbers stay taken, for who owns them will close them; a socket manager may have given one as low as 0.
  */
 static void leave_listeners(const struct parent *p)
 {
@@ -41,7 +41,7 @@ static void leave_listeners(const struct parent *p)
 		int fd = atoi(e->d_name), listens = 0;
 		socklen_t len = sizeof(listens);
 
-		if (fd > STDERR_FILENO && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens)
+		if (*e->d_name != '.' && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens)
 			dup3(p->signals, fd, O_CLOEXEC);
 	}
 	if (dir)
@@ -116,8 +116,12 @@ static void pass_signal(const struct parent *p, pid_t to)
 {
 	struct signalfd_siginfo info;
 
-	if (read(p->signals, &info, sizeof(info)) == sizeof(info))
-		kill(to, (int)info.ssi_signo);
+	if (read(p->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	/* The daemon opens its own again. Where the signal is for the end, a log that is opened anew does no harm. */
+	if (info.ssi_signo == SIGHUP)
+		log_reopen();
+	kill(to, (int)info.ssi_signo);
 }
 
 /* Helpers of the service that have ended. The daemon stays for who waits for it. */
@@ -155,6 +159,11 @@ static void attend(struct parent *p, pid_t pid)
 	auto_close int ends = hear_ends();
 	bool first = !p->daemon;
 
+	if (pidfd < 0) {
+		/* It would wait for answers that nobody gives. */
+		log_err(NULL, "pidfd_open: %s; a sandbox needs Linux 5.3, and a container that allows this call", strerror(errno));
+		kill(pid, SIGKILL);
+	}
 	while (pidfd >= 0) {
 		struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN },
 					{ .fd = p->line, .events = POLLIN },
