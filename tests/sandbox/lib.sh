@@ -4,7 +4,6 @@
 # daemon. Where it stands in namespaces, $daemon is the parent and $inside the daemon.
 # shellcheck source=../guest/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../guest/lib.sh"
-sandbox_dir=$tests_dir/sandbox
 bystander=''
 inside=''
 # A sandbox has no /proc, which the leak checker wants.
