@@ -98,7 +98,8 @@ static int find_by_name(struct pt_session *s, const struct node_ref *parent, con
 	struct node_query q = {.start = atomic_load_explicit(&t->clock, memory_order_acquire)};
 	enum node_found found;
 
-	if (statx(parent->fd, name, AT_SYMLINK_NOFOLLOW, ENTRY_MASK, stx) < 0)
+	/* A queue's thread must not wait for an automount of the host's; opening with O_PATH sets none off either (open(2)). */
+	if (statx(parent->fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, ENTRY_MASK, stx) < 0)
 		return -errno;
 	q.key = node_key(stx);
 	q.type = stx->stx_mode & S_IFMT;
