@@ -5,6 +5,7 @@
 #include "handle.h"
 #include "lib/cleanup.h"
 #include "lib/thread.h"
+#include "lock_ranges.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #define OWNER_BUCKETS 256u
 #define OWNERS_MAX 4096u  /* of one session: (node, process) pairs that have locked something */
+#define RANGES_MAX 65536u /* of one session: the kernel keeps 192 bytes for each, on nobody's account */
 #define WAITERS_MAX 1024u /* of one session */
 #define WAIT_MIN_MS 10
 #define WAIT_MAX_MS 100
@@ -26,6 +28,12 @@ struct lock_owner {
 	struct lock_owner *next; /* in the bucket */
 	uint64_t node, owner;    /* constant, like fd */
 	int fd;
+	/*
+	 * Held while the kernel changes the locks, for ranges must change in the same order. It makes wait only requests of one process
+	 * about one file, which the kernel makes wait for each other as well. Taken before the table's.
+	 */
+	pthread_mutex_t changing;
+	struct lock_ranges ranges; /* protected by changing */
 	/* Protected by the table's lock. */
 	uint32_t users; /* requests at work with it or waiting */
 	bool idle;      /* holds no lock that the guest knows of: goes with its last user */
@@ -56,7 +64,7 @@ struct lock_table {
 	/* Protected by lock. */
 	struct lock_owner *owners[OWNER_BUCKETS];
 	struct lock_waiter *first, *last; /* in the order they came */
-	uint32_t nowners, nwaiters;
+	uint32_t nowners, nranges, nwaiters;
 	enum thread_state thread_state;
 	pthread_t thread;
 	bool retry;   /* something was unlocked: do not sleep on */
@@ -115,8 +123,24 @@ static void unclaim(const struct pt_session *s)
 		s->inst->host->unclaim(s->session, GRAFT_CLAIM_OPEN, 1);
 }
 
+/* Makes room for n ranges where there were old, before the kernel has them, or gives it back. 0 or -ENOLCK. */
+static int count_ranges(struct lock_table *t, uint32_t old, uint32_t n)
+{
+	const uint64_t open = t->session->session->max_open;
+	const uint32_t most = open && open < RANGES_MAX ? (uint32_t)open : RANGES_MAX;
+
+	LOCK_SCOPE(&t->lock);
+	if (n > old && t->nranges + (n - old) > most)
+		return -ENOLCK;
+	t->nranges = t->nranges - old + n;
+	return 0;
+}
+
 static void owner_free(struct lock_table *t, struct lock_owner *o)
 {
+	count_ranges(t, o->ranges.n, 0);
+	lock_ranges_drop(&o->ranges);
+	pthread_mutex_destroy(&o->changing);
 	close(o->fd);
 	pt_handle_fd_give(t->session);
 	unclaim(t->session);
@@ -192,6 +216,7 @@ static int owner_make(struct lock_table *t, uint64_t node, uint64_t owner, struc
 		return fd;
 	}
 	*made = (struct lock_owner){.node = node, .owner = owner, .fd = fd, .users = 1, .idle = true};
+	pthread_mutex_init(&made->changing, NULL);
 	*out = insert(t, made);
 	if (*out != made)
 		owner_free(t, made);
@@ -215,6 +240,39 @@ static int to_flock(const struct fuse_file_lock *lk, struct flock *fl)
 	fl->l_whence = SEEK_SET;
 	fl->l_start = (off_t)lk->start;
 	fl->l_len = lk->end >= INT64_MAX ? 0 : (off_t)(lk->end - lk->start + 1);
+	return 0;
+}
+
+/* The owner's locks become what they are with fl. 0, -EAGAIN where somebody else has it, another -errno. */
+static int change(struct lock_table *t, struct lock_owner *o, struct flock *fl)
+{
+	const uint64_t start = (uint64_t)fl->l_start;
+	const struct lock_range range = {
+		.start = start,
+		.end = fl->l_len ? start + (uint64_t)fl->l_len - 1 : INT64_MAX,
+		.type = (uint32_t)fl->l_type,
+	};
+	struct lock_ranges ranges;
+
+	LOCK_SCOPE(&o->changing);
+	uint32_t had = o->ranges.n;
+	if (lock_ranges_change(&o->ranges, &range, &ranges))
+		return -ENOLCK;
+	/* Less room is needed only once the kernel has let go. */
+	int res = ranges.n > had ? count_ranges(t, had, ranges.n) : 0;
+	if (!res && fcntl(o->fd, F_OFD_SETLK, fl) < 0) {
+		res = errno == EACCES ? -EAGAIN : -errno;
+		if (ranges.n > had)
+			count_ranges(t, ranges.n, had);
+	}
+	if (res) {
+		lock_ranges_drop(&ranges);
+		return res;
+	}
+	if (ranges.n < had)
+		count_ranges(t, had, ranges.n);
+	lock_ranges_drop(&o->ranges);
+	o->ranges = ranges;
 	return 0;
 }
 
@@ -274,8 +332,9 @@ static int try_posix(struct lock_table *t, const struct fuse_lk_in *in, struct l
 
 	if (res < 0)
 		return res;
-	if (fcntl(o->fd, F_OFD_SETLK, &fl) < 0)
-		return errno == EACCES ? -EAGAIN : -errno;
+	res = change(t, o, &fl);
+	if (res < 0)
+		return res;
 	if (fl.l_type != F_UNLCK) {
 		LOCK_SCOPE(&t->lock);
 		o->idle = false;
@@ -304,15 +363,25 @@ void locks_changed(struct pt_session *s)
 		wake(s->locks);
 }
 
-void locks_drop_owner(struct pt_session *s, uint64_t node, uint64_t owner)
+/* Takes no memory, so that it cannot fail. */
+static void unlock_all(struct lock_table *t, struct lock_owner *o)
 {
 	struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	LOCK_SCOPE(&o->changing);
+	fcntl(o->fd, F_OFD_SETLK, &all);
+	count_ranges(t, o->ranges.n, 0);
+	lock_ranges_drop(&o->ranges);
+}
+
+void locks_drop_owner(struct pt_session *s, uint64_t node, uint64_t owner)
+{
 	struct lock_table *t = s->locks;
 	struct lock_owner *o = t ? owner_get(t, node, owner) : NULL;
 
 	if (!o)
 		return;
-	fcntl(o->fd, F_OFD_SETLK, &all);
+	unlock_all(t, o);
 	pthread_mutex_lock(&t->lock);
 	o->idle = true;
 	pthread_mutex_unlock(&t->lock);

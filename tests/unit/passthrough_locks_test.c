@@ -194,7 +194,7 @@ static void test_claims(void **state)
 	struct fixture *f = *state;
 	struct guest a;
 
-	f->session.max_open = 2;
+	f->session.max_open = 3; /* of the ranges */
 	f->fake->claim_max[GRAFT_CLAIM_OPEN] = 2;
 	guest_open(&a, f, true);
 	assert_int_equal(call(&a, FUSE_SETLK, 1, F_WRLCK, 0, 9), 0);
@@ -215,6 +215,36 @@ static void test_claims(void **state)
 	assert_int_equal(f->fake->claimed[GRAFT_CLAIM_OPEN], 1);
 	fixture_stop(f);
 	assert_int_equal(f->fake->claimed[GRAFT_CLAIM_OPEN], 0);
+}
+
+/* What the kernel keeps for a guest's locks is bounded too, whoever owns them. */
+static void test_ranges(void **state)
+{
+	struct fixture *f = *state;
+	struct guest a;
+
+	f->session.max_open = 4;
+	f->fake->claim_max[GRAFT_CLAIM_OPEN] = 4;
+	guest_open(&a, f, true);
+	assert_int_equal(call(&a, FUSE_SETLK, 1, F_WRLCK, 0, 99), 0);
+	assert_int_equal(call(&a, FUSE_SETLK, 1, F_UNLCK, 10, 19), 0);
+	assert_int_equal(call(&a, FUSE_SETLK, 1, F_RDLCK, 50, 59), 0); /* four */
+	assert_int_equal(call(&a, FUSE_SETLK, 1, F_UNLCK, 30, 39), -ENOLCK);
+	assert_int_equal(call(&a, FUSE_SETLK, 1, F_WRLCK, 200, 209), -ENOLCK);
+	assert_int_equal(call(&a, FUSE_SETLK, 2, F_RDLCK, 200, 209), -ENOLCK);
+	/* What makes no more of them goes on, as does what was refused by somebody else. */
+	assert_int_equal(call(&a, FUSE_SETLK, 2, F_WRLCK, 0, 0), -ENOLCK);
+	assert_int_equal(call(&a, FUSE_SETLK, 1, F_WRLCK, 100, 109), 0);
+	assert_int_equal(call(&a, FUSE_SETLK, 1, F_WRLCK, 10, 19), 0);
+	assert_int_equal(call(&a, FUSE_SETLK, 2, F_WRLCK, 0, 0), -EAGAIN);
+	assert_int_equal(call(&a, FUSE_SETLK, 2, F_RDLCK, 200, TO_END), 0);
+	assert_int_equal(call(&a, FUSE_SETLK, 2, F_RDLCK, 180, 180), -ENOLCK);
+	/* Their owner's close gives them back. */
+	assert_int_equal(flush(&a, FUSE_FLUSH, 1), 0);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(call(&a, FUSE_SETLK, 1, F_WRLCK, 2 * i, 2 * i), 0);
+	assert_int_equal(call(&a, FUSE_SETLK, 1, F_WRLCK, 6, 6), -ENOLCK);
+	fixture_stop(f);
 }
 
 static void test_two_sessions(void **state)
@@ -550,7 +580,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_free)
 	const struct CMUnitTest tests[] = {
-	    T(test_posix),          T(test_refuses),      T(test_claims),         T(test_two_sessions),
+	    T(test_posix),          T(test_refuses),      T(test_claims),         T(test_ranges), T(test_two_sessions),
 	    T(test_flock),          T(test_waiting),      T(test_waiting_for_release),
 	    T(test_cancel),         T(test_cancel_early), T(test_too_many),
 	    T(test_end_of_session),
