@@ -15,8 +15,6 @@ take_case() {
 	need_root
 	[ "$2" = root ] || as_nobody
 	[ "$sandbox:$2" != namespace:nobody ] || need_user_namespace
-	[ "$sandbox:$2:$GRAFT_SANITIZE" != namespace:nobody:thread ] ||
-		skip "ThreadSanitizer's thread keeps a process from making a user namespace"
 	[ "$sandbox" = none ] || [ "$2" != root ] || unshare --mount --pid --fork --net --ipc true 2>/dev/null ||
 		skip "no namespaces can be made here"
 	[ -w /dev/shm ] || skip "memory is shared through /dev/shm, which cannot be written"
