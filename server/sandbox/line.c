@@ -29,7 +29,7 @@ int line_receive(int end, struct note *note)
 	ssize_t n;
 
 	do {
-		n = recv(end, note, sizeof(*note), 0);
+		n = recv(end, note, sizeof(*note), MSG_TRUNC);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;

@@ -11,7 +11,7 @@
 enum note_kind {
 	NOTE_MAPS = 1, /* from inside: the user namespace is there, its maps are wanted; answered by NOTE_GO or NOTE_FAILED */
 	NOTE_DAEMON,   /* from inside: the daemon is pid; answered by NOTE_GO once nobody stands between the two */
-	NOTE_STATE,    /* from the daemon: text is for the service manager */
+	NOTE_STATE,    /* from the daemon: text, READY=1 or STOPPING=1, is for the service manager */
 	NOTE_GO,
 	NOTE_FAILED,   /* code, text */
 };
@@ -27,9 +27,12 @@ struct note {
 int line_pair(int ends[2], struct graft_error *err);
 /* 0 or -errno. Any thread. */
 int line_send(int end, const struct note *note);
-/* Waits for a note, whole and with its text ended. 0, -EPIPE when the other side has gone, -EPROTO, or -errno. */
+/*
+ * Waits for a note, whole and with its text ended. 0, -EPIPE when the other side has gone (or says nothing at all), -EPROTO for what has
+ * another size than a note, or -errno.
+ */
 int line_receive(int end, struct note *note);
-/* The other side is there, and said nothing that was not received. */
+/* The other side is there, whatever it said. */
 bool line_alive(int end);
 
 #endif

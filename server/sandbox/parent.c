@@ -83,8 +83,11 @@ static void take_daemon(struct parent *p, pid_t pid)
 	line_send(p->line, &go);
 }
 
+/* Nothing else: a daemon that was taken over must not name another main process, say, to the manager. */
 static void tell_manager(const struct parent *p, const char *state)
 {
+	if (strcmp(state, "READY=1") != 0 && strcmp(state, "STOPPING=1") != 0)
+		return;
 	int res = sd_notify_send_to(p->manager, state);
 
 	if (res)

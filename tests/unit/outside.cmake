@@ -9,3 +9,5 @@ graft_add_unit_test(outside_world LIBS outside-rig SOURCES test_fuse_dev.c fuse_
 graft_add_unit_test(outside_nydus LIBS outside-rig nydus-rafs-test-support nydus-rafs-objects graft_rafs PkgConfig::JANSSON
 	SOURCES nydus-rafs_mount_test.c nydus-rafs_reader.c outside_plugins.c)
 graft_add_unit_test(outside_host LIBS outside-rig server-rig passthrough-objects graft_lib SOURCES test_outside_host.c)
+# What a daemon that was taken over may say to its parent.
+graft_add_unit_test(sandbox_parent LIBS graft_server SOURCES test_sandbox_parent.c ${CMAKE_SOURCE_DIR}/server/sandbox/parent.c)
