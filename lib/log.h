@@ -34,9 +34,9 @@ void log_set_sink(void (*sink)(void *user, int level, const char *line), void *u
  */
 int log_open(const char *path, struct graft_error *err);
 /*
- * Opens the file of log_open again, by its name in the folder of then, for somebody may have renamed it. The new one takes the old one's descriptor at
- * once, so no line is lost. 0, also where there is no log file; -errno, after a line about it in the old file, which
- * stays. Main thread.
+ * Opens the file of log_open again, by its name in the folder of then, for somebody may have renamed it. The new one
+ * takes the old one's descriptor at once, so no line is lost. 0, also where there is no log file; -errno, after a line
+ * about it in the old file, which stays. Main thread.
  */
 int log_reopen(void);
 /*

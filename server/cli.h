@@ -22,8 +22,8 @@ struct cli {
 };
 
 /*
- * Parses the arguments, by the door that the program's name or its first argument says. CLI_GO_ON, or an exit status: 0 after --help and --version (printed on stdout), CLI_EXIT_USAGE
- * after one line on stderr. Main thread only (getopt).
+ * Parses the arguments, by the door that the program's name or its first argument says. CLI_GO_ON, or an exit status: 0
+ * after --help and --version (printed on stdout), CLI_EXIT_USAGE after one line on stderr. Main thread only (getopt).
  */
 int cli_parse(int argc, char **argv, struct cli *cli);
 

@@ -8,8 +8,8 @@
 #include <limits.h>
 
 /*
- * The deepest folder that holds the sources of all mounts of the configuration, with symbolic links resolved; "/" where there is
- * none. A source that does not exist is left out.
+ * The deepest folder that holds the sources of all mounts of the configuration, with symbolic links resolved; "/" where
+ * there is none. A source that does not exist is left out.
  */
 void chroot_shared(const struct config *config, char shared[PATH_MAX]);
 

@@ -19,7 +19,7 @@
 #define OBJECT "landlock"
 #define ABI_LEAST 2 /* renaming between folders */
 
-/* Of newer kernels than the headers may be (Linux, include/uapi/linux/landlock.h); what older ones lack is cut off below. */
+/* Of newer kernels than the headers may be (Linux, uapi/linux/landlock.h); what older ones lack is cut off below. */
 #define FS_REFER     (UINT64_C(1) << 13)
 #define FS_TRUNCATE  (UINT64_C(1) << 14)
 #define FS_IOCTL_DEV (UINT64_C(1) << 15)

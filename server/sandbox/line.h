@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The line between the parent outside and the daemon: short notes on a socket pair, which also tells each that the other has gone. */
+/* Between the parent outside and the daemon: short notes on a socket pair, which also tells that the other has gone. */
 #ifndef GRAFT_SERVER_SANDBOX_LINE_H
 #define GRAFT_SERVER_SANDBOX_LINE_H
 
@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 enum note_kind {
-	NOTE_MAPS = 1, /* from inside: the user namespace is there, its maps are wanted; answered by NOTE_GO or NOTE_FAILED */
+	NOTE_MAPS = 1, /* from inside: the user namespace is there, its maps wanted; answered by NOTE_GO or NOTE_FAILED */
 	NOTE_DAEMON,   /* from inside: the daemon is pid; answered by NOTE_GO once nobody stands between the two */
 	NOTE_STATE,    /* from the daemon: text, READY=1 or STOPPING=1, is for the service manager */
 	NOTE_GO,

@@ -14,11 +14,11 @@ struct caps_change {
 	uint64_t add, drop;
 };
 
-/* The number of a name without CAP_, in either case, as they stand in capabilities(7); -1: there is none. Any thread. */
+/* The number of a name of capabilities(7) without CAP_, in either case; -1: there is none. Any thread. */
 int caps_number(const char *name);
 /*
- * Reads `+cap:-cap:...`; the last word on a capability counts. NULL: no change. 0 or -EINVAL with err: "empty modcap found: ...",
- * "invalid modcap action: ...", "invalid capability 'X': ...". Any thread.
+ * Reads `+cap:-cap:...`; the last word on a capability counts. NULL: no change. 0 or -EINVAL with err: "empty modcap
+ * found: ...", "invalid modcap action: ...", "invalid capability 'X': ...". Any thread.
  */
 int caps_parse(const char *modcaps, struct caps_change *change, struct graft_error *err);
 

@@ -18,8 +18,9 @@ struct outside_ask {
 };
 
 /*
- * Any thread; waits. p NULL: no answer comes, and there is no wait but for room in the socket. The answer's result, with what else it holds in *p, whose descriptors are the caller's
- * now; or -ETIMEDOUT, -EPIPE, -errno, with nothing in *p.
+ * Any thread; waits. p NULL: no answer comes, and there is no wait but for room in the socket. The answer's result,
+ * with what else it holds in *p, whose descriptors are the caller's now; or -ETIMEDOUT, -EPIPE, -errno, with nothing in
+ * *p.
  */
 int outside_ask(struct outside *o, const struct outside_ask *ask, struct outside_packet *p);
 

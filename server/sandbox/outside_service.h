@@ -19,7 +19,7 @@ struct outside_mount {
 
 struct outside_service {
 	const struct config *config;
-	struct outside_mount *mounts; /* of each transport, memory that children share; NULL where none is of /dev/fuse */
+	struct outside_mount *mounts; /* of each transport, shared with children; NULL where none is of /dev/fuse */
 	int userns;
 	bool run_time; /* mounts may come at run time */
 	bool sealed;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opens what the daemon is given from outside. A walk over ".." goes up through mounts until one has no parent, or the walker's own root:
- * the daemon's lies elsewhere. So a directory is the root of the only tree in a mount namespace, where ".." has nowhere to go
- * (follow_dotdot in Linux's fs/namei.c). A tree that is in no namespace would do for that, but nothing is mounted into it later.
+ * Opens what the daemon is given from outside. A walk over ".." goes up through mounts until one has no parent, or the
+ * walker's own root: the daemon's lies elsewhere. So a directory is the root of the only tree in a mount namespace,
+ * where ".." has nowhere to go (follow_dotdot in Linux's fs/namei.c). A tree that is in no namespace would do for that,
+ * but nothing is mounted into it later.
  */
 #include "server/sandbox/outside_tree.h"
 
@@ -41,8 +42,8 @@ static int look(const char *path, int flags, mode_t *type)
 }
 
 /*
- * A mount namespace of this process's own, which looks like the one it had and hears of what is mounted there, but nothing gets out.
- * 0; 1 where only the first can be had, since the root is that of a chroot(2); or -errno.
+ * A mount namespace of this process's own, which looks like the one it had and hears of what is mounted there, but
+ * nothing gets out. 0; 1 where only the first can be had, since the root is that of a chroot(2); or -errno.
  */
 static int leave(int userns)
 {
@@ -55,7 +56,7 @@ static int leave(int userns)
 	return errno == EINVAL ? 1 : -errno;
 }
 
-/* The clone of what lies at path, attached nowhere. A descriptor, -ESTALE if it is not of that type any more, or -errno. */
+/* The clone of what lies at path, attached nowhere. A descriptor, -ESTALE if its type is another now, or -errno. */
 static int clone_path(const char *path, int flags, mode_t type)
 {
 	mode_t now;
@@ -100,7 +101,7 @@ static int enter(int tree, const char *path)
 	return 0;
 }
 
-/* A root that is no mount cannot be replaced, in a chroot or an initramfs. A clone that stays nowhere attached is as closed. */
+/* A root that is no mount (chroot, initramfs) cannot be replaced. A clone that stays nowhere attached is as closed. */
 static int open_detached(int tree, int flags, struct outside_opened *o)
 {
 	auto_close int again = open_tree(tree, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);

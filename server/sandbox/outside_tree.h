@@ -18,8 +18,8 @@ struct outside_opened {
 };
 
 /*
- * What the comment of outside_open says (outside.h). Moves this process into other namespaces: for a child that ends afterwards.
- * userns: a descriptor of the user namespace to do it in, or -1. 0 or -errno.
+ * What the comment of outside_open says (outside.h). Moves this process into other namespaces: for a child that ends
+ * afterwards. userns: a descriptor of the user namespace to do it in, or -1. 0 or -errno.
  */
 int outside_tree_open(int userns, const char *path, int flags, struct outside_opened *o);
 

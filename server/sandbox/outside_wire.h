@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The packets between the daemon and the service outside: one question or answer each, descriptors beside it (SCM_RIGHTS). */
+/* Packets between the daemon and the service outside: a question or answer each, descriptors beside it (SCM_RIGHTS). */
 #ifndef GRAFT_SANDBOX_OUTSIDE_WIRE_H
 #define GRAFT_SANDBOX_OUTSIDE_WIRE_H
 
@@ -7,7 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Both ends are the same program, so the numbers are nobody else's business. What a question carries stands in a table (outside_wire.c). */
+/*
+ * Both ends are the same program, so the numbers are nobody else's business. What a question carries stands in a table
+ * (outside_wire.c).
+ */
 enum outside_kind {
 	OUTSIDE_SEAL,          /* rules as narrow as the configuration allows */
 	OUTSIDE_OPEN,          /* arg: flags of open(2). Text: the path. Answer: 1 or 2 descriptors */
@@ -56,8 +59,8 @@ int outside_question(const void *bytes, size_t len, uint32_t nfds, struct outsid
 int outside_reply(const void *bytes, size_t len, uint32_t nfds, struct outside_packet *p);
 
 /*
- * Takes one packet. 0; -EAGAIN where there is none; -EBADMSG for what is no question (or answer), all its descriptors closed; -EPIPE
- * when the other end has gone; -errno.
+ * Takes one packet. 0; -EAGAIN where there is none; -EBADMSG for what is no question (or answer), all its descriptors
+ * closed; -EPIPE when the other end has gone; -errno.
  */
 int outside_receive(int sock, int (*check)(const void *, size_t, uint32_t, struct outside_packet *),
 		    struct outside_packet *p);

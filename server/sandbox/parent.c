@@ -29,8 +29,9 @@ static int wait_for(pid_t pid)
 }
 
 /*
- * A socket that listens is the daemon's: with a second descriptor of it here, clients would wait for a daemon that has closed
- * its own. The numbers stay taken, for who owns them will close them; a socket manager may have given one as low as 0.
+ * A socket that listens is the daemon's: with a second descriptor of it here, clients would wait for a daemon that has
+ * closed its own. The numbers stay taken, for who owns them will close them; a socket manager may have given one as low
+ * as 0.
  */
 static void leave_listeners(const struct parent *p)
 {

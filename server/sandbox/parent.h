@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The process that was started, when a sandbox is entered: it stays outside, passes signals on, and serves the daemon. */
+/* The process that was started, where there is a sandbox: it stays outside, passes signals on, serves the daemon. */
 #ifndef GRAFT_SERVER_SANDBOX_PARENT_H
 #define GRAFT_SERVER_SANDBOX_PARENT_H
 
@@ -20,8 +20,8 @@ struct parent {
 };
 
 /*
- * Goes on until the daemon has ended. Its wait status (waitpid(2)); the ends and the service are gone then. Sockets that listened before
- * do not any more: they are the daemon's. The only thread.
+ * Goes on until the daemon has ended. Its wait status (waitpid(2)); the ends and the service are gone then. Sockets
+ * that listened before do not any more: they are the daemon's. The only thread.
  */
 int parent_run(struct parent *p);
 

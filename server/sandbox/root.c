@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon's root. A clone of a mount that is nowhere attached (open_tree(2)) has no parent: ".." ends at its root. All that is kept
- * open of the host's tree goes through one.
+ * The daemon's root. A clone of a mount that is nowhere attached (open_tree(2)) has no parent: ".." ends at its root.
+ * All that is kept open of the host's tree goes through one.
  */
 #include "server/sandbox/root.h"
 
@@ -63,8 +63,8 @@ static int clone_at(int dir, const char *path, unsigned int flags)
 }
 
 /*
- * Nowhere attached, or -1. Opened before the namespace was made, the folder is one of the old namespace's mounts, which cannot be cloned
- * here: the same is looked for by its path.
+ * Nowhere attached, or -1. Opened before the namespace was made, the folder is one of the old namespace's mounts, which
+ * cannot be cloned here: the same is looked for by its path.
  */
 static int clone_of(const struct folder *f, int own_fds)
 {

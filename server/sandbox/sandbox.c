@@ -6,9 +6,9 @@
  *     child           makes the namespaces, is given its maps of ids, forks, and ends
  *       daemon        the first process of the new pid namespace, the parent's child once there is no other in between
  *
- * Without a pid namespace (chroot) the child is the daemon. Whoever of them fails returns as the daemon would, says why and ends,
- * and the parent ends with its status. While the daemon runs, each of the two ends when the other has: by its death signal, and by
- * waiting for it.
+ * Without a pid namespace (chroot) the child is the daemon. Whoever of them fails returns as the daemon would, says why
+ * and ends, and the parent ends with its status. While the daemon runs, each of the two ends when the other has: by its
+ * death signal, and by waiting for it.
  */
 #include "server/sandbox/sandbox.h"
 
@@ -127,7 +127,9 @@ static int become_daemon(const struct entry *e, struct graft_error *err)
 {
 	int res = await_go(e, err);
 
-	/* The orderly end, as a signal from outside: blocked, so that the first process of a pid namespace gets it too. */
+	/*
+	 * The orderly end, as a signal from outside: blocked, so that the first process of a pid namespace gets it too.
+	 */
 	if (!res)
 		end_with_parent(e, SIGTERM);
 	return res;
@@ -149,8 +151,8 @@ static int enter_namespace(const struct entry *e, struct graft_error *err)
 }
 
 /*
- * The same root as with namespace, where mounts can be made: it holds a plugin better than chroot(2) does. The network and the
- * processes stay the host's.
+ * The same root as with namespace, where mounts can be made: it holds a plugin better than chroot(2) does. The network
+ * and the processes stay the host's.
  */
 static int enter_chroot(const struct entry *e, struct graft_error *err)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables of system calls. What a queue's thread calls all the time has no checks of arguments: the kernel (5.11 and newer) then answers
- * for it out of a bitmap, without running the filter.
+ * The tables of system calls. What a queue's thread calls all the time has no checks of arguments: the kernel (5.11 and
+ * newer) then answers for it out of a bitmap, without running the filter.
  */
 #include "server/sandbox/seccomp_rules.h"
 
@@ -88,7 +88,10 @@ static const struct seccomp_rule core[] = {
 	{ .call = SCMP_SYS(sendto), .nargs = 1, .args = { SCMP_CMP64(4, SCMP_CMP_EQ, 0, 0) } },
 };
 
-/* The ring is made before the filter is loaded, restricted to four operations on descriptors that are open: it opens no way around. */
+/*
+ * The ring is made before the filter is loaded, restricted to four operations on descriptors that are open: it opens no
+ * way around.
+ */
 static const struct seccomp_rule io_uring[] = {
 	CALL(io_uring_enter),
 	WITH(io_uring_register, 1, IORING_REGISTER_ENABLE_RINGS),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Maps of ids (user_namespaces(7)): a process without rights may only write its own id, newuidmap(1) what /etc/subuid allows. */
+/* Maps of ids (user_namespaces(7)): without rights only the process's own id, by newuidmap(1) what /etc/subuid has. */
 #include "server/sandbox/userns.h"
 
 #include "lib/cleanup.h"

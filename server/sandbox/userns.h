@@ -9,9 +9,9 @@
 #include <sys/types.h>
 
 /*
- * In the parent: writes uid-map and gid-map of the process pid, which has just made its user namespace; where one of them says
- * nothing, the own id means itself. One range of the own id is written here (and setgroups denied), others by newuidmap(1)
- * and newgidmap(1). 0 or -errno with err.
+ * In the parent: writes uid-map and gid-map of the process pid, which has just made its user namespace; where one of
+ * them says nothing, the own id means itself. One range of the own id is written here (and setgroups denied), others by
+ * newuidmap(1) and newgidmap(1). 0 or -errno with err.
  */
 int userns_write_maps(pid_t pid, const struct server_config *server, struct graft_error *err);
 /* In that process, afterwards: takes user and group 0 on where the maps have them. 0 or -errno with err. */
