@@ -4,21 +4,11 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #define THREAD_NAME_MAX 15 /* bytes (TASK_COMM_LEN - 1) */
-
-/* Lives on the starter's stack until the thread has posted `ready`. */
-struct thread_birth {
-	const char *name;
-	void *(*fn)(void *);
-	void *arg;
-	int res; /* 0 or -errno; written before the post of `ready`, read after the wait */
-	sem_t ready;
-};
 
 static void name_self(const char *name)
 {
@@ -48,41 +38,47 @@ static void *thread_main(void *arg)
  * does, and which would end the process unseen: SIGBUS at a missing page of a mapping (lib/mapping.h), SIGSYS at a system call that is not
  * on the server's list.
  */
-static int create_blocked(pthread_t *t, struct thread_birth *birth)
+static int create_blocked(struct thread_birth *birth)
 {
 	sigset_t all, old;
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
 	sigdelset(&all, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int code = pthread_create(t, NULL, thread_main, birth);
+	int code = pthread_create(&birth->thread, NULL, thread_main, birth);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return -code;
 }
 
-static int wait_born(pthread_t t, struct thread_birth *birth)
+int thread_begin(struct thread_birth *b, const char *name, void *(*fn)(void *), void *arg)
 {
-	while (sem_wait(&birth->ready) != 0 && errno == EINTR)
+	*b = (struct thread_birth){ .name = name, .fn = fn, .arg = arg };
+	if (sem_init(&b->ready, 0, 0) != 0)
+		return -errno;
+	int res = create_blocked(b);
+	if (res)
+		sem_destroy(&b->ready);
+	return res;
+}
+
+int thread_await(struct thread_birth *b, pthread_t *t)
+{
+	while (sem_wait(&b->ready) != 0 && errno == EINTR)
 		;
-	if (birth->res != 0)
-		pthread_join(t, NULL);
-	return birth->res;
+	if (b->res == 0)
+		*t = b->thread;
+	else
+		pthread_join(b->thread, NULL);
+	sem_destroy(&b->ready);
+	return b->res;
 }
 
 int thread_start(pthread_t *t, const char *name, void *(*fn)(void *), void *arg)
 {
-	struct thread_birth birth = { .name = name, .fn = fn, .arg = arg };
-	pthread_t made;
+	struct thread_birth birth;
+	int res = thread_begin(&birth, name, fn, arg);
 
-	if (sem_init(&birth.ready, 0, 0) != 0)
-		return -errno;
-	int res = create_blocked(&made, &birth);
-	if (res == 0)
-		res = wait_born(made, &birth);
-	if (res == 0)
-		*t = made;
-	sem_destroy(&birth.ready);
-	return res;
+	return res ? res : thread_await(&birth, t);
 }
 
 void thread_cond_init(pthread_cond_t *cond)

@@ -68,21 +68,29 @@ int server_mount(struct server *s, const struct mount_config *config, struct gra
 	return res;
 }
 
+/* All threads come to life at a time: to wait for each costs more than the rest of the start. */
+static int start_threads(struct server *s, struct graft_error *err)
+{
+	struct workers *pools[] = { s->workers, s->changes, s->fixed ? NULL : s->callers };
+	int res = 0;
+
+	for (int i = 0; i < 3 && !res; i++)
+		res = pools[i] ? workers_begin(pools[i], err) : 0;
+	if (!res)
+		io_engine_start(s->io);
+	for (int i = 0; i < 3 && !res; i++)
+		res = pools[i] ? workers_await(pools[i], err) : 0;
+	return res;
+}
+
 int server_start(struct server *s, struct graft_error *err)
 {
 	/* The configuration's mounts were made. */
 	int res = s->outside ? outside_seal(s->outside, err) : 0;
 
 	if (!res)
-		res = workers_start(s->workers, err);
-	if (!res)
-		res = workers_start(s->changes, err);
-	if (!res)
-		res = workers_start(s->callers, err);
-	if (res)
-		return res;
-	io_engine_start(s->io);
-	return mount_table_start(&s->mounts, err);
+		res = start_threads(s, err);
+	return res ? res : mount_table_start(&s->mounts, err);
 }
 
 void server_free(struct server *s)

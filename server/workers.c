@@ -14,6 +14,11 @@
 #define WORKERS_MIN 4
 #define WORKERS_MAX 64
 
+struct worker {
+	pthread_t thread; /* once it has started */
+	struct thread_birth birth;
+};
+
 struct workers {
 	uint32_t wanted, bound;
 	/* One for each piece in the queue, and one for each thread that shall end. glibc before 2.41 may lose the
@@ -24,9 +29,9 @@ struct workers {
 	struct work_list queue;
 	uint32_t waiting; /* pieces in queue */
 	/* main thread */
-	uint32_t started;
+	uint32_t begun, started; /* the first `started` of the begun ones were waited for */
 	_Atomic bool running;
-	pthread_t threads[];
+	struct worker threads[];
 };
 
 static void list_init(struct work_list *l)
@@ -106,18 +111,51 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-int workers_start(struct workers *w, struct graft_error *err)
+/* Waits for those that were begun. The places of threads that could not start are given to those behind them. */
+static int await(struct workers *w)
 {
-	for (; w->started < w->wanted; w->started++) {
-		int res = thread_start(&w->threads[w->started], "worker", worker_main, w);
+	int res = 0;
 
-		if (res) {
-			workers_stop(w);
-			return error_set(err, -res, "starting worker thread %u", w->started + 1);
-		}
+	for (uint32_t i = w->started; i < w->begun; i++) {
+		int one = thread_await(&w->threads[i].birth, &w->threads[w->started].thread);
+
+		w->started += !one;
+		res = res ? res : one;
 	}
+	w->begun = w->started;
+	return res;
+}
+
+static int fail(struct workers *w, int res, struct graft_error *err)
+{
+	workers_stop(w);
+	return error_set(err, -res, "starting %u worker threads", w->wanted);
+}
+
+int workers_begin(struct workers *w, struct graft_error *err)
+{
+	int res = 0;
+
+	for (; w->begun < w->wanted && !res; w->begun += !res)
+		res = thread_begin(&w->threads[w->begun].birth, "worker", worker_main, w);
+	return res ? fail(w, res, err) : 0;
+}
+
+int workers_await(struct workers *w, struct graft_error *err)
+{
+	int res = await(w);
+
+	if (res)
+		return fail(w, res, err);
 	atomic_store_explicit(&w->running, true, memory_order_release);
 	return 0;
+}
+
+int workers_start(struct workers *w, struct graft_error *err)
+{
+	int res = workers_begin(w, err);
+
+	return res ? res : workers_await(w, err);
 }
 
 bool workers_running(const struct workers *w)
@@ -127,10 +165,12 @@ bool workers_running(const struct workers *w)
 
 void workers_stop(struct workers *w)
 {
+	await(w);
 	for (uint32_t i = 0; i < w->started; i++)
 		sem_post(&w->tokens);
 	for (; w->started; w->started--)
-		pthread_join(w->threads[w->started - 1], NULL);
+		pthread_join(w->threads[w->started - 1].thread, NULL);
+	w->begun = 0;
 	atomic_store_explicit(&w->running, false, memory_order_release);
 }
 

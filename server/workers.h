@@ -31,6 +31,9 @@ uint32_t workers_auto(void);
 bool workers_running(const struct workers *w);
 /* 0 or -errno with err; then no thread runs. */
 int workers_start(struct workers *w, struct graft_error *err);
+/* The same in two steps, so that several pools come to life at a time: after a workers_begin that returned 0, workers_await. */
+int workers_begin(struct workers *w, struct graft_error *err);
+int workers_await(struct workers *w, struct graft_error *err);
 /* Runs what waits, work posted meanwhile included, and joins the threads. */
 void workers_stop(struct workers *w);
 /* Stops and frees; NULL is fine. */

@@ -37,6 +37,7 @@ target_link_options(test-server-hot-path PRIVATE -Wl,--wrap=malloc -Wl,--wrap=ca
 graft_add_unit_test(server-door LIBS graft_server SOURCES test_door.c)
 graft_add_unit_test(server-pid-file LIBS graft_server SOURCES test_pid_file.c)
 graft_add_unit_test(server-op-stats LIBS graft_server SOURCES test_op_stats.c)
+target_link_options(test-server-workers PRIVATE -Wl,--wrap=unshare)
 target_link_options(test-server-op-stats PRIVATE -Wl,--wrap=mmap)
 # Capabilities and system calls, of the tests' plugins and, found in the build tree, our own.
 graft_add_unit_test(server-confine LIBS graft_confine SOURCES test_confine.c)

@@ -109,12 +109,40 @@ static void test_create_fails(void **state)
 	assert_false(sigismember(&now, SIGTERM));
 }
 
+/* Those that were begun come to life together; one that cannot harms no other. */
+static void test_together(void **state)
+{
+	(void)state;
+	struct seen s[4] = { { .ran = false } };
+	struct thread_birth births[4];
+	pthread_t t[4];
+
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(thread_begin(&births[i], "together", look, &s[i]), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(thread_await(&births[i], &t[i]), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(t[i], NULL), 0);
+		assert_true(s[i].ran);
+		assert_string_equal(s[i].name, "together");
+		assert_int_equal(s[i].mask, 0);
+	}
+	fail_unshare = true;
+	assert_int_equal(thread_begin(&births[0], "x", look, &s[0]), 0);
+	assert_int_equal(thread_await(&births[0], &t[0]), -EPERM);
+	fail_unshare = false;
+	fail_create = true;
+	assert_int_equal(thread_begin(&births[1], "x", look, &s[1]), -EAGAIN);
+	fail_create = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_start),
 		cmocka_unit_test(test_unshare_fails),
 		cmocka_unit_test(test_create_fails),
+		cmocka_unit_test(test_together),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

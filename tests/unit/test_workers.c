@@ -2,6 +2,8 @@
 /* Workers and strands. */
 #include "server/workers.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,6 +59,61 @@ static struct workers *started(uint32_t threads, uint32_t bound)
 	atomic_store(&most, 0);
 	ordered = 0;
 	return w;
+}
+
+/* What the threads' own directory and umask need; of those of a pool, the one that counts down to 0 does not get it. */
+static _Atomic int until_failure;
+
+int __real_unshare(int flags);
+int __wrap_unshare(int flags);
+int __wrap_unshare(int flags)
+{
+	if (atomic_fetch_sub(&until_failure, 1) != 1)
+		return __real_unshare(flags);
+	errno = EPERM;
+	return -1;
+}
+
+/* Several pools at a time, each waited for later; work that came before is done. */
+static void test_two_steps(void **state)
+{
+	struct graft_error err = { 0 };
+	struct workers *w[2] = { workers_new(3, 10), workers_new(2, 10) };
+	struct piece piece = { .work = { .fn = run } };
+
+	(void)state;
+	atomic_store(&ran, 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(workers_begin(w[i], &err), 0);
+	workers_post(w[0], &piece.work);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(workers_await(w[i], &err), 0);
+		assert_true(workers_running(w[i]));
+		workers_free(w[i]);
+	}
+	assert_int_equal(atomic_load(&ran), 1);
+	/* One that nobody waited for ends too. */
+	w[0] = workers_new(3, 10);
+	assert_int_equal(workers_begin(w[0], &err), 0);
+	workers_free(w[0]);
+}
+
+/* Where one thread cannot run, none does; then all can. */
+static void test_one_fails(void **state)
+{
+	struct graft_error err = { 0 };
+	struct workers *w = workers_new(4, 10);
+
+	(void)state;
+	for (int nth = 1; nth <= 4; nth++) {
+		atomic_store(&until_failure, nth);
+		assert_int_equal(workers_start(w, &err), -EPERM);
+		assert_false(workers_running(w));
+	}
+	atomic_store(&until_failure, 0);
+	assert_int_equal(workers_start(w, &err), 0);
+	assert_true(workers_running(w));
+	workers_free(w);
 }
 
 static void test_auto(void **state)
@@ -148,7 +205,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_auto),   cmocka_unit_test(test_all_done), cmocka_unit_test(test_bound),
-		cmocka_unit_test(test_strand), cmocka_unit_test(test_fair),
+		cmocka_unit_test(test_strand), cmocka_unit_test(test_fair),     cmocka_unit_test(test_two_steps),
+		cmocka_unit_test(test_one_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
