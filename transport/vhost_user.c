@@ -52,16 +52,23 @@ static int next_front_end(struct vhost_user *vu)
 	}
 }
 
+/* Tools that start a server wait for this text, and for that of a client. */
+static void say_waiting(const struct vhost_user *vu)
+{
+	log_info(vu->base.name, "Waiting for vhost-user socket connection...");
+}
+
 static void *control_main(void *arg)
 {
 	struct vhost_user *vu = arg;
 	const char *name = vu->base.name;
+	bool again = false;
 	int sock, rc;
 
-	log_info(name, "listening on %s", vu->listener.where);
 	do {
-		/* Tools that start a server wait for this text, and for the next. */
-		log_info(name, "Waiting for vhost-user socket connection...");
+		if (again)
+			say_waiting(vu);
+		again = true;
 		sock = next_front_end(vu);
 		if (sock < 0)
 			break;
@@ -87,6 +94,9 @@ static int vhost_user_start(struct transport *t, struct graft_error *err)
 
 	if (rc < 0)
 		return rc;
+	/* From here on all that is missing is who accepts, and front ends wait for that in the socket's queue. */
+	log_info(vu->base.name, "listening on %s", vu->listener.where);
+	say_waiting(vu);
 	rc = thread_start(&vu->control, "vhost-user", control_main, vu);
 	if (rc < 0)
 		return error_set(err, -rc, "cannot start a thread: %s", strerror(-rc));

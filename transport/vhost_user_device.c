@@ -54,6 +54,9 @@ int vhost_user_device_start(struct vhost_user_device *d, struct graft_error *err
 		if (!d->rings[i].queue)
 			return -err->code;
 	}
+	for (i = 0; i < d->nrings; i++)
+		if (vhost_user_queue_await(d->rings[i].queue, err) < 0)
+			return -err->code;
 	return 0;
 }
 

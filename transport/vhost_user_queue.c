@@ -225,12 +225,10 @@ static void end_thread(struct vhost_user_queue *q)
 	/* acquire: pairs with the end of queue_complete, which is a few instructions away. */
 	while (atomic_load_explicit(&q->posting, memory_order_acquire))
 		sched_yield();
-	request_pool_fini(&q->pool);
 }
 
-static int queue_open(struct vhost_user_queue *q, int32_t cpu, struct graft_error *err)
+static int queue_open(struct vhost_user_queue *q, struct graft_error *err)
 {
-	char name[24];
 	int rc;
 
 	q->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -243,19 +241,37 @@ static int queue_open(struct vhost_user_queue *q, int32_t cpu, struct graft_erro
 	if (rc < 0)
 		return error_set(err, -rc, "queue %u: %s", q->index, strerror(-rc));
 	if (q->index)
-		snprintf(name, sizeof(name), "vu-queue%u", q->index);
+		snprintf(q->name, sizeof(q->name), "vu-queue%u", q->index);
 	else
-		snprintf(name, sizeof(name), "vu-hiprio");
-	rc = thread_start(&q->thread, name, vhost_user_queue_main, q);
-	if (rc < 0) {
-		request_pool_fini(&q->pool);
+		snprintf(q->name, sizeof(q->name), "vu-hiprio");
+	rc = thread_begin(&q->birth, q->name, vhost_user_queue_main, q);
+	if (rc == 0) {
+		q->begun = true;
+		return 0;
+	}
+	request_pool_fini(&q->pool);
+	return error_set(err, -rc, "cannot start the thread of queue %u: %s", q->index, strerror(-rc));
+}
+
+static int await_thread(struct vhost_user_queue *q)
+{
+	int rc = thread_await(&q->birth, &q->thread);
+
+	q->begun = false;
+	q->runs = rc == 0;
+	return rc;
+}
+
+int vhost_user_queue_await(struct vhost_user_queue *q, struct graft_error *err)
+{
+	int rc = await_thread(q);
+
+	if (rc < 0)
 		return error_set(err, -rc, "cannot start the thread of queue %u: %s", q->index, strerror(-rc));
-	}
-	rc = cpu >= 0 ? cpu_pin(q->thread, (uint16_t)cpu) : 0;
-	if (rc < 0) {
-		end_thread(q);
-		return error_set(err, -rc, "cannot keep queue %u on processor %d: %s", q->index, cpu, strerror(-rc));
-	}
+	rc = q->cpu >= 0 ? cpu_pin(q->thread, (uint16_t)q->cpu) : 0;
+	if (rc < 0)
+		return error_set(err, -rc, "cannot keep queue %u on processor %d: %s", q->index, q->cpu,
+				 strerror(-rc));
 	return 0;
 }
 
@@ -296,7 +312,8 @@ struct vhost_user_queue *vhost_user_queue_new(const struct vhost_user_queue_conf
 	memset(q->fds, -1, sizeof(q->fds));
 	pthread_mutex_init(&q->lock, NULL);
 	thread_cond_init(&q->done);
-	if (queue_open(q, config->cpu, err) < 0) {
+	q->cpu = config->cpu;
+	if (queue_open(q, err) < 0) {
 		queue_close(q);
 		return NULL;
 	}
@@ -307,6 +324,10 @@ void vhost_user_queue_free(struct vhost_user_queue *q)
 {
 	if (!q)
 		return;
-	end_thread(q);
+	if (q->begun)
+		await_thread(q);
+	if (q->runs)
+		end_thread(q);
+	request_pool_fini(&q->pool);
 	queue_close(q);
 }

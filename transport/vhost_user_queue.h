@@ -34,8 +34,10 @@ struct vhost_user_queue_config {
 	int32_t cpu;      /* the only processor of its thread; -1: any */
 };
 
-/* Makes a queue and its thread. NULL with err. */
+/* Makes a queue and begins its thread. NULL with err. */
 struct vhost_user_queue *vhost_user_queue_new(const struct vhost_user_queue_config *config, struct graft_error *err);
+/* Once, before anything else is asked of the queue: waits until the thread runs. After an error the queue can only be freed. */
+int vhost_user_queue_await(struct vhost_user_queue *q, struct graft_error *err);
 /* Stops the thread; the ring must be stopped. NULL is fine. */
 void vhost_user_queue_free(struct vhost_user_queue *q);
 

@@ -4,6 +4,7 @@
 #define GRAFT_TRANSPORT_VHOST_USER_QUEUE_INTERNAL_H
 
 #include "lib/log.h"
+#include "lib/thread.h"
 #include "transport/queue.h"
 #include "transport/request_pool.h"
 #include "transport/vhost_user_queue.h"
@@ -23,7 +24,7 @@ struct vhost_user_queue {
 	uint32_t index;
 	struct queue_crowd *crowd; /* NULL: hiprio, which never polls and is not counted */
 	int epoll, wake; /* wake: eventfd, watched edge-triggered, so it is never read */
-	pthread_t thread;
+	pthread_t thread; /* once it is awaited */
 
 	/* owned by the queue's thread */
 	struct vring ring;
@@ -54,6 +55,13 @@ struct vhost_user_queue {
 	void *arg;
 	int result;
 	bool idle;
+
+	/* of whoever makes and frees it */
+	struct thread_birth birth;
+	char name[24]; /* of the thread */
+	int32_t cpu;   /* as in the configuration */
+	bool begun;    /* the thread, and not awaited yet */
+	bool runs;     /* it was awaited, and runs until end_thread */
 };
 
 static inline void queue_signal(int fd)
