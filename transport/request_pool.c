@@ -14,18 +14,15 @@ static size_t line_up(size_t bytes)
 	return (bytes + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
 }
 
-static struct queue_request *slab_request(const struct request_pool *pool, uint32_t slab, uint32_t i)
+static struct queue_request *nth(const struct request_pool *pool, uint32_t n)
 {
-	return (struct queue_request *)(void *)(pool->slabs[slab] + i * pool->stride);
+	return (struct queue_request *)(void *)(pool->slabs[n / REQUEST_POOL_SLAB] + n % REQUEST_POOL_SLAB * pool->stride);
 }
 
-/* Address space for the longest lists is taken at once; pages come when a request is that long. */
+/* Address space for the longest lists is taken at once; pages come when a request is made, and when one is that long. */
 static int slab_add(struct request_pool *pool)
 {
-	size_t priv = line_up(sizeof(struct queue_request));
-	size_t iov = priv + line_up(pool->client->request_size);
 	uint8_t *slab;
-	uint32_t i;
 
 	if (pool->nslabs == REQUEST_POOL_SLABS)
 		return -ENOMEM;
@@ -33,17 +30,24 @@ static int slab_add(struct request_pool *pool)
 	if (slab == MAP_FAILED)
 		return -ENOMEM;
 	pool->slabs[pool->nslabs++] = slab;
-	for (i = REQUEST_POOL_SLAB; i-- > 0;) {
-		struct queue_request *req = slab_request(pool, pool->nslabs - 1, i);
-
-		req->base.queue = pool->queue;
-		req->base.priv = (uint8_t *)req + priv;
-		req->iov = (struct iovec *)(void *)((uint8_t *)req + iov);
-		if (pool->client->request_init)
-			pool->client->request_init(req->base.priv);
-		request_pool_give(pool, req);
-	}
 	return 0;
+}
+
+static struct queue_request *make(struct request_pool *pool)
+{
+	size_t priv = line_up(sizeof(struct queue_request));
+	size_t iov = priv + line_up(pool->client->request_size);
+	struct queue_request *req;
+
+	if (pool->nmade == pool->nslabs * REQUEST_POOL_SLAB && slab_add(pool) < 0)
+		return NULL;
+	req = nth(pool, pool->nmade++);
+	req->base.queue = pool->queue;
+	req->base.priv = (uint8_t *)req + priv;
+	req->iov = (struct iovec *)(void *)((uint8_t *)req + iov);
+	if (pool->client->request_init)
+		pool->client->request_init(req->base.priv);
+	return req;
 }
 
 int request_pool_init(struct request_pool *pool, const struct transport_client *client, struct transport_queue *queue)
@@ -61,14 +65,13 @@ int request_pool_init(struct request_pool *pool, const struct transport_client *
 
 void request_pool_fini(struct request_pool *pool)
 {
-	uint32_t slab, i;
+	uint32_t i;
 
-	for (slab = 0; slab < pool->nslabs; slab++) {
-		for (i = 0; pool->client->request_fini && i < REQUEST_POOL_SLAB; i++)
-			pool->client->request_fini(slab_request(pool, slab, i)->base.priv);
-		munmap(pool->slabs[slab], pool->slab_bytes);
-	}
-	pool->nslabs = 0;
+	for (i = 0; pool->client->request_fini && i < pool->nmade; i++)
+		pool->client->request_fini(nth(pool, i)->base.priv);
+	for (i = 0; i < pool->nslabs; i++)
+		munmap(pool->slabs[i], pool->slab_bytes);
+	pool->nslabs = pool->nmade = 0;
 	pool->free = NULL;
 }
 
@@ -76,11 +79,8 @@ struct queue_request *request_pool_take(struct request_pool *pool)
 {
 	struct queue_request *req = pool->free;
 
-	if (!req) {
-		if (slab_add(pool) < 0)
-			return NULL;
-		req = pool->free;
-	}
+	if (!req)
+		return make(pool);
 	pool->free = req->next;
 	return req;
 }

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define REQUEST_POOL_SLAB 16 /* requests made at a time */
+#define REQUEST_POOL_SLAB 16 /* requests whose address space is taken at a time */
 #define REQUEST_POOL_MAX 272 /* requests of one pool: more than may be in flight, see vhost_user_queue.h */
 #define REQUEST_POOL_SLABS (REQUEST_POOL_MAX / REQUEST_POOL_SLAB)
 
@@ -28,11 +28,11 @@ struct request_pool {
 	struct transport_queue *queue;
 	struct queue_request *free;
 	size_t stride, slab_bytes;
-	uint32_t nslabs;
+	uint32_t nslabs, nmade; /* requests are made in the slabs' order when they are first taken */
 	uint8_t *slabs[REQUEST_POOL_SLABS];
 };
 
-/* Makes the first slab. 0 or -ENOMEM. client is borrowed. */
+/* Takes the first slab. 0 or -ENOMEM. client is borrowed. */
 int request_pool_init(struct request_pool *pool, const struct transport_client *client, struct transport_queue *queue);
 /* All requests must have been given back. */
 void request_pool_fini(struct request_pool *pool);
