@@ -261,8 +261,8 @@ static int run(struct parts *p)
 	if (res == SANDBOX_PARENT)
 		end_outside(p);
 	if (!res) {
-		resident_drop_code();
 		say_ready(p);
+		resident_drop_code();
 		life_wait(p->life, doors_ended_fd(p->doors));
 		tell_manager(p, "STOPPING=1");
 	}

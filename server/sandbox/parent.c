@@ -95,6 +95,13 @@ static void tell_manager(const struct parent *p, const char *state)
 		log_warn(NULL, "NOTIFY_SOCKET: %s", strerror(-res));
 }
 
+/* The daemon is ready, and no start waits for this process any more; or the daemon ends. */
+static void pass_state(const struct parent *p, const char *state)
+{
+	tell_manager(p, state);
+	resident_drop_code();
+}
+
 static void take_note(struct parent *p)
 {
 	struct note note;
@@ -113,7 +120,7 @@ static void take_note(struct parent *p)
 	else if (note.kind == NOTE_DAEMON && !p->daemon)
 		take_daemon(p, note.pid);
 	else if (note.kind == NOTE_STATE)
-		tell_manager(p, note.text);
+		pass_state(p, note.text);
 }
 
 static void pass_signal(const struct parent *p, pid_t to)
@@ -196,10 +203,8 @@ int parent_run(struct parent *p)
 {
 	leave_listeners(p);
 	attend(p, p->child);
-	if (p->daemon) {
-		resident_drop_code();
+	if (p->daemon)
 		attend(p, p->daemon);
-	}
 	int status = wait_for(p->daemon ? p->daemon : p->child);
 	cleanup_close(&p->requests);
 	cleanup_close(&p->line);
