@@ -251,6 +251,9 @@ constexpr graft_opt options[] = {
 	graft_opt{},
 };
 
+// What the server itself has no need of: nanosleep makes this one. Without it the list of system calls would end the server.
+constexpr const char *syscalls[] = {"clock_nanosleep", nullptr};
+
 constexpr graft_plugin describe()
 {
 	graft_plugin p{};
@@ -270,6 +273,7 @@ constexpr graft_plugin describe()
 	p.create = create;
 	p.features = features;
 	p.destroy = destroy;
+	p.syscalls = syscalls;
 	return p;
 }
 

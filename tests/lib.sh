@@ -10,7 +10,7 @@
 # A test sources one of those, calls start_daemon and guest, and ends; whatever fails ends it with status 1, a skip with 77.
 #   GRAFTFSD        program under test            GRAFT_SANITIZE  sanitizers it was built with, empty for none
 #   GRAFT_GUEST     guest (as is without it) or fuse, for those tests of tests/guest that run on both
-#   GRAFT_SANDBOX, GRAFT_SECCOMP  the daemon's keys sandbox and seccomp; none without them
+#   GRAFT_SANDBOX, GRAFT_SECCOMP  the daemon's keys sandbox and seccomp; without them what confine says, or none
 #   MUST_RUN=1      a skip is a failure           GRAFT_FULL=1    the full counts, not a tenth
 
 set -euo pipefail
@@ -102,6 +102,14 @@ launch() {
 	fail "graftfsd was not ready within 30 seconds"
 }
 
+# confine: the daemon is to be as users have it, in a sandbox and with a list of system calls: for root, where namespaces can be made, and
+# without sanitizers, which look for what a sandbox hides.
+confine() {
+	[ "$(id -u)" = 0 ] && [ -z "${GRAFT_SANITIZE:-}" ] || return 0
+	seccomp=${GRAFT_SECCOMP:-kill}
+	! unshare --mount --pid --fork --net --ipc true 2>/dev/null || sandbox=${GRAFT_SANDBOX:-namespace}
+}
+
 # start_daemon KEY=VALUE...: as for write_config.
 start_daemon() {
 	write_config "$@"
@@ -182,14 +190,24 @@ cache_keys() {
 
 # --- what the daemon holds
 
+# serving: the pid of the process that serves: that of a sandbox is the child of the one that was started.
+serving() {
+	local children
+	case $sandbox in
+	none) echo "$daemon" ;;
+	*) children=$(</proc/"$daemon"/task/"$daemon"/children) && echo "${children%% *}" ;;
+	esac
+}
+
 daemon_fds() {
-	local entries=(/proc/"$daemon"/fd/*)
+	local entries
+	entries=(/proc/"$(serving)"/fd/*)
 	echo ${#entries[@]}
 }
 
 # Memory of its own in KiB; the guest's, which it maps, is not counted.
 daemon_rss() {
-	awk '$1 == "RssAnon:" { print $2 }' "/proc/$daemon/status"
+	awk '$1 == "RssAnon:" { print $2 }' "/proc/$(serving)/status"
 }
 
 # daemon_metric NAME: the value it logs on SIGUSR1, as m.nodes.

@@ -9,6 +9,7 @@ fi
 transport=fuse
 # shellcheck source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+confine
 # Tests become other users, who must reach the mount.
 chmod 711 "$work"
 

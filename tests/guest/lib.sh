@@ -5,6 +5,7 @@
 transport=vhost-user
 # shellcheck source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+confine
 guest_dir=$tests_dir/guest
 export TSAN_OPTIONS="${TSAN_OPTIONS:-} suppressions=$guest_dir/tsan.supp"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * record FILE PROGRAM ARGUMENT...: replaces itself by the program, and leaves in FILE each system call that it and its
- * threads made after they had loaded a seccomp filter: "NAME", with its arguments in hexadecimal where lists look at
- * them, each once. Counts by the kernel's tracepoint (perf_event_open), which slows the program down little. Status 77:
- * that is not to be had here.
+ * record FILE PROGRAM ARGUMENT...: replaces itself by the program, and leaves in FILE each system call that it, or a
+ * process that it forked, made with its threads after it had loaded a seccomp filter: "NAME", with its arguments in
+ * hexadecimal where lists look at them, each once. Counts by the kernel's tracepoint (perf_event_open), which slows the
+ * program down little. Status 77: that is not to be had here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,12 +19,14 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define RING_PAGES 1024 /* for each processor */
 #define CPUS_MAX 64
 #define CALLS_MAX 8192
+#define PROCESSES_MAX 64 /* that load a filter */
 #define ARGS 6
 
 struct entry { /* raw_syscalls:sys_enter */
@@ -35,6 +37,7 @@ struct entry { /* raw_syscalls:sys_enter */
 
 struct sample {
 	struct perf_event_header header;
+	uint32_t pid, tid;
 	uint64_t time;
 	uint32_t size;
 	struct entry entry;
@@ -46,13 +49,20 @@ static const int with_args[] = {
 	SCMP_SYS(prlimit64),  SCMP_SYS(sendto), SCMP_SYS(tgkill),   SCMP_SYS(unshare),
 };
 
-/* Each call once, with the time of the last. */
-static struct {
+/* Each call of a process once, with the time of the last. */
+static struct call {
 	struct entry entry;
-	uint64_t time;
+	uint32_t pid;
+	uint64_t time; /* ns */
 } calls[CALLS_MAX];
 static size_t ncalls;
-static uint64_t confined; /* ns: the filter was loaded */
+
+/* Whoever loaded a filter, and when. A process that stays outside of a sandbox loads none. */
+static struct {
+	uint32_t pid;
+	uint64_t time; /* ns */
+} confined[PROCESSES_MAX];
+static size_t nconfined;
 
 static struct {
 	int fd;
@@ -85,16 +95,39 @@ static void simplify(struct entry *e)
 		e->args[1] = 0;
 }
 
+static void confine(uint32_t pid, uint64_t time)
+{
+	size_t i = 0;
+
+	while (i < nconfined && confined[i].pid != pid)
+		i++;
+	if (i == PROCESSES_MAX)
+		return;
+	if (i == nconfined)
+		nconfined++;
+	confined[i].pid = pid;
+	if (time > confined[i].time)
+		confined[i].time = time;
+}
+
+static bool is_confined(const struct call *call)
+{
+	for (size_t i = 0; i < nconfined; i++)
+		if (confined[i].pid == call->pid)
+			return call->time > confined[i].time;
+	return false;
+}
+
 static void take(const struct sample *s)
 {
 	struct entry e;
 
 	memcpy(&e, &s->entry, sizeof(e));
-	if (e.id == SCMP_SYS(seccomp) && s->time > confined)
-		confined = s->time;
+	if (e.id == SCMP_SYS(seccomp))
+		confine(s->pid, s->time);
 	simplify(&e);
 	for (size_t i = 0; i < ncalls; i++) {
-		if (memcmp(&calls[i].entry, &e, sizeof(e)) != 0)
+		if (calls[i].pid != s->pid || memcmp(&calls[i].entry, &e, sizeof(e)) != 0)
 			continue;
 		if (s->time > calls[i].time)
 			calls[i].time = s->time;
@@ -103,6 +136,7 @@ static void take(const struct sample *s)
 	if (ncalls == CALLS_MAX)
 		return;
 	calls[ncalls].entry = e;
+	calls[ncalls].pid = s->pid;
 	calls[ncalls++].time = s->time;
 }
 
@@ -149,7 +183,7 @@ static bool open_rings(pid_t pid)
 					.size = sizeof(attr),
 					.config = tracepoint(),
 					.sample_period = 1,
-					.sample_type = PERF_SAMPLE_TIME | PERF_SAMPLE_RAW,
+					.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_RAW,
 					.inherit = 1,
 					.watermark = 1,
 					.wakeup_watermark = 65536,
@@ -176,7 +210,7 @@ static void print(FILE *to)
 		const struct entry *e = &calls[i].entry;
 		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)e->id);
 
-		if (confined && calls[i].time > confined) {
+		if (is_confined(&calls[i])) {
 			fprintf(to, "%s", name ? name : "unknown");
 			for (int k = 0; k < ARGS; k++)
 				fprintf(to, " %lx", (unsigned long)e->args[k]);
@@ -208,6 +242,21 @@ static int record(pid_t pid, int ready, const char *path)
 	return fclose(to) != 0;
 }
 
+/* The program's children are its own: whoever records is a child of somebody else. */
+static void fork_record(pid_t pid, int ready, const char *path)
+{
+	int nothing = open("/dev/null", O_RDWR);
+
+	if (fork() != 0)
+		_exit(0);
+	/* Who waits for the program to let go of something must not wait for this. */
+	for (int fd = 0; fd < 3; fd++)
+		dup2(nothing, fd);
+	dup2(ready, 3);
+	syscall(SYS_close_range, 4U, ~0U, 0U);
+	_exit(record(pid, 3, path));
+}
+
 int main(int argc, char **argv)
 {
 	int pipefd[2];
@@ -217,17 +266,10 @@ int main(int argc, char **argv)
 	if (argc < 3 || pipe2(pipefd, O_CLOEXEC) < 0)
 		return 2;
 	pid_t child = fork();
-	if (child == 0) {
-		int nothing = open("/dev/null", O_RDWR);
-		/* Who waits for the program to let go of something must not wait for this. */
-		for (int fd = 0; fd < 3; fd++)
-			dup2(nothing, fd);
-		dup2(pipefd[1], 3);
-		syscall(SYS_close_range, 4U, ~0U, 0U);
-		_exit(record(self, 3, argv[1]));
-	}
+	if (child == 0)
+		fork_record(self, pipefd[1], argv[1]);
 	close(pipefd[1]);
-	if (child < 0 || read(pipefd[0], &good, 1) != 1 || good != 'y')
+	if (child < 0 || waitpid(child, NULL, 0) < 0 || read(pipefd[0], &good, 1) != 1 || good != 'y')
 		return 77;
 	close(pipefd[0]);
 	execv(argv[2], argv + 2);
