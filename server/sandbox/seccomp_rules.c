@@ -10,6 +10,7 @@
 #include <linux/io_uring.h>
 #include <linux/membarrier.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
@@ -120,11 +121,21 @@ static const struct seccomp_rule dev_fuse[] = {
 	WITH(ioctl, 1, FUSE_DEV_IOC_BACKING_CLOSE),
 };
 
-/* Without a helper the daemon mounts and unmounts itself. */
+/* What fork asks for: a process, no namespaces. */
+#define PROCESS (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)
+
+/* Without a helper the daemon mounts and unmounts itself, and forks to ask whether a mount in its way is a dead daemon's. */
 static const struct seccomp_rule fuse_mount[] = {
 	CALL(mount),
 	CALL(umount2),
 	CALL(statx),
+	CALL(readlink),
+	RARE(readlinkat, OTHER_CPU),
+	{ .call = SCMP_SYS(clone), .nargs = 1, .args = { SCMP_CMP64(0, SCMP_CMP_EQ, PROCESS, 0) } },
+	RARE(close_range, "in the child that asks, which is not recorded"),
+	CALL(pidfd_open),
+	CALL(wait4),
+	RARE_WITH(kill, 1, SIGKILL, "of the child that asks, where it is not answered"),
 };
 
 static const struct seccomp_rule outside_client[] = {
