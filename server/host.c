@@ -79,10 +79,11 @@ static int keep_tree(struct graft_slot *slot, int fd, int tree, struct graft_err
 /* What a directory of the host has mounted stands in the list of its own mount namespace. */
 static int open_mountinfo(const struct graft_slot *slot, struct graft_error *err)
 {
-	int tree = slot->trees[slot->ntrees - 1], fd = fcntl(tree, F_DUPFD_CLOEXEC, 0);
+	int tree = slot->trees[slot->ntrees - 1];
 
 	if (!outside_tree_hears(tree))
 		log_info(slot->name, "on a private mount: what the host mounts below it later is not seen");
+	int fd = fcntl(tree, F_DUPFD_CLOEXEC, 0);
 	return fd >= 0 ? fd : error_set(err, errno, MOUNTINFO ": %s", strerror(errno));
 }
 
