@@ -231,6 +231,8 @@ void outside_service_free(struct outside_service *s)
 {
 	if (!s)
 		return;
+	/* First: the number of one that somebody else has waited for may be another process's by now. */
+	reap(s);
 	for (int i = 0; i < OUTSIDE_CHILDREN; i++) {
 		if (s->children[i])
 			kill(s->children[i], SIGKILL);

@@ -3,6 +3,7 @@
 add_library(outside-rig OBJECT outside_rig.c)
 target_link_libraries(outside-rig PUBLIC graft_server graft_transport PkgConfig::CMOCKA)
 graft_add_unit_test(outside LIBS outside-rig SOURCES test_outside.c)
+target_link_options(test-outside PRIVATE -Wl,--wrap=kill)
 graft_add_unit_test(outside_tree LIBS outside-rig SOURCES test_outside_tree.c)
 graft_add_unit_test(outside_fuse LIBS outside-rig SOURCES test_outside_fuse.c)
 graft_add_unit_test(outside_world LIBS outside-rig SOURCES test_fuse_dev.c fuse_dev_world.c outside_world.c)
