@@ -35,7 +35,7 @@ static void ignore_line(void *user, int level, const char *line)
 
 static void setup(void)
 {
-	const struct vhost_user_config config = { .name = "fuzz", .fd = -1, .tag = "fuzz", .queues = 2 };
+	const struct vhost_user_config config = { .name = "fuzz", .tag = "fuzz", .queues = 2 };
 
 	log_set_sink(ignore_line, NULL);
 	fake_client_init(&client);
