@@ -47,7 +47,7 @@ static void one_ended(struct transport *t, void *user)
 
 static int find_group(const struct transport_config *c, gid_t *gid, struct graft_error *err)
 {
-	*gid = VHOST_USER_ANY_GROUP;
+	*gid = UNIX_ANY_GROUP;
 	if (!c->socket_group)
 		return 0;
 	errno = 0;
@@ -87,7 +87,7 @@ static struct transport *make_vhost_user(struct doors *d, const struct transport
 	struct transport *t = NULL;
 	if (open_listener(&listener, c, err) == 0)
 		t = vhost_user_new(&config, &fuse_client, &way->fuse, err);
-	vhost_user_listener_close(&listener); /* what was not taken */
+	unix_listener_close(&listener.socket); /* what was not taken */
 	return t;
 }
 

@@ -14,34 +14,6 @@
 
 #define TRIES 100 /* each time, somebody replaced the file between open and lock */
 
-static int open_parent(struct pid_file *p, const char *path, struct graft_error *err)
-{
-	char parent[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
-	size_t len = slash ? (size_t)(slash - path) : 0;
-
-	if (!*name || strlen(name) > NAME_MAX || len >= sizeof(parent))
-		return error_set(err, EINVAL, "%.512s is not the name of a file", path);
-	strcpy(p->name, name);
-	strcpy(parent, slash ? "/" : ".");
-	if (len) {
-		memcpy(parent, path, len);
-		parent[len] = '\0';
-	}
-	p->dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return p->dir < 0 ? error_set(err, errno, "%.512s: %s", parent, strerror(errno)) : 0;
-}
-
-/* Whether the file under the name is the one that is open. */
-static bool is_ours(const struct pid_file *p)
-{
-	struct stat a, b;
-
-	return fstat(p->fd, &a) == 0 && fstatat(p->dir, p->name, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_dev == b.st_dev &&
-	       a.st_ino == b.st_ino;
-}
-
 /* Of whoever holds the lock: the pid it wrote, or nothing. */
 static int held(int fd, struct graft_error *err)
 {
@@ -60,14 +32,15 @@ static int open_locked(struct pid_file *p, struct graft_error *err)
 	struct stat st;
 
 	/* Not to wait for a FIFO's reader. */
-	p->fd = openat(p->dir, p->name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+	p->fd = openat(p->at.dir, p->at.name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
 	if (p->fd < 0 || fstat(p->fd, &st) < 0)
 		return error_set(err, errno, "%s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, EINVAL, "it is no regular file");
 	if (flock(p->fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? held(p->fd, err) : error_set(err, errno, "flock: %s", strerror(errno));
-	return is_ours(p) ? 0 : 1;
+	held_path_mark(&p->at, &st);
+	return held_path_is_marked(&p->at) ? 0 : 1;
 }
 
 static int lock_file(struct pid_file *p, struct graft_error *err)
@@ -94,7 +67,7 @@ static int write_pid(int fd, struct graft_error *err)
 int pid_file_open(struct pid_file *p, const char *path, struct graft_error *err)
 {
 	*p = (struct pid_file)PID_FILE_NONE;
-	int res = open_parent(p, path, err);
+	int res = held_path_open(&p->at, path, "file", err);
 	if (res == 0)
 		res = lock_file(p, err);
 	if (res == 0)
@@ -108,14 +81,14 @@ int pid_file_open(struct pid_file *p, const char *path, struct graft_error *err)
 void pid_file_leave(struct pid_file *p)
 {
 	cleanup_close(&p->fd);
-	cleanup_close(&p->dir);
+	held_path_leave(&p->at);
 	*p = (struct pid_file)PID_FILE_NONE;
 }
 
 /* The lock goes last: whoever waits for it then finds no file, and makes one. */
 void pid_file_close(struct pid_file *p)
 {
-	if (p->fd >= 0 && is_ours(p))
-		unlinkat(p->dir, p->name, 0);
+	if (p->fd >= 0)
+		held_path_remove(&p->at);
 	pid_file_leave(p);
 }

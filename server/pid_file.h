@@ -3,18 +3,14 @@
 #ifndef GRAFT_SERVER_PID_FILE_H
 #define GRAFT_SERVER_PID_FILE_H
 
-#include "lib/error.h"
-
-#include <limits.h>
-#include <sys/types.h>
+#include "lib/held_path.h"
 
 struct pid_file {
-	int fd;  /* locked; -1: none */
-	int dir; /* where the path's last part is; -1: none */
-	char name[NAME_MAX + 1];
+	int fd; /* locked; -1: none */
+	struct held_path at;
 };
 
-#define PID_FILE_NONE { .fd = -1, .dir = -1 }
+#define PID_FILE_NONE { .fd = -1, .at = HELD_PATH_NONE }
 
 /*
  * Makes the file, mode 0600 whatever the umask, or takes the one that is there; locks it and writes this process's pid and

@@ -32,7 +32,7 @@ struct vhost_user {
 /* Waits on the listening socket. A connection, or -ECANCELED when the end was asked for. */
 static int next_front_end(struct vhost_user *vu)
 {
-	struct pollfd fds[2] = { { .fd = vu->stop, .events = POLLIN }, { .fd = vu->listener.fd, .events = POLLIN } };
+	struct pollfd fds[2] = { { .fd = vu->stop, .events = POLLIN }, { .fd = vu->listener.socket.fd, .events = POLLIN } };
 
 	for (;;) {
 		int sock;
@@ -73,7 +73,7 @@ static void *control_main(void *arg)
 		if (sock < 0)
 			break;
 		if (vu->once)
-			vhost_user_listener_shut(&vu->listener);
+			unix_listener_shut(&vu->listener.socket);
 		log_info(name, "Client connected, servicing requests");
 		atomic_store_explicit(&vu->connected, true, memory_order_relaxed);
 		rc = vhost_user_device_serve(vu->device, sock, vu->stop);
@@ -81,7 +81,7 @@ static void *control_main(void *arg)
 		close(sock);
 		log_info(name, "Client disconnected%s", vu->once ? ", shutting down" : "");
 	} while (rc != -ECANCELED && !vu->once);
-	vhost_user_listener_close(&vu->listener);
+	unix_listener_close(&vu->listener.socket);
 	if (sock >= 0 && rc != -ECANCELED && vu->base.ended)
 		vu->base.ended(&vu->base, vu->base.ended_user);
 	return NULL;
@@ -132,7 +132,7 @@ static void vhost_user_free(struct transport *t)
 		vhost_user_join(t);
 	}
 	vhost_user_device_free(vu->device);
-	vhost_user_listener_close(&vu->listener);
+	unix_listener_close(&vu->listener.socket);
 	if (vu->stop >= 0)
 		close(vu->stop);
 	free(vu);

@@ -12,14 +12,14 @@
 
 struct control {
 	struct api api;
-	struct api_listener listener;
+	struct unix_listener listener;
 	struct http *http; /* NULL: not started, or no API */
 };
 
 static void control_close(struct control *c)
 {
 	http_free(c->http);
-	api_listener_close(&c->listener);
+	unix_listener_close(&c->listener);
 	manager_free(c->api.manager);
 	free(c);
 }
@@ -30,7 +30,7 @@ static int control_open(const struct control_host *host, struct control **contro
 
 	if (!c)
 		return error_set(err, ENOMEM, "out of memory");
-	c->listener.fd = c->listener.dir = -1;
+	c->listener = (struct unix_listener)UNIX_LISTENER_NONE;
 	c->api.host = host;
 	c->api.manager = manager_new(host, err);
 	if (!c->api.manager || api_listener_open(&c->listener, host->config->server.api_socket, err) < 0) {

@@ -58,7 +58,7 @@ static void refuse(const char *at, int code, const char *text)
 	if (!strstr(err.text, text) || !strstr(err.text, at))
 		fail_msg("\"%s\" does not say \"%s\" and where", err.text, text);
 	assert_int_equal(p.fd, -1);
-	assert_int_equal(p.dir, -1);
+	assert_int_equal(p.at.dir, -1);
 	pid_file_close(&p);
 }
 
@@ -123,7 +123,7 @@ static void test_held(void **state)
 	/* A copy of the lock that goes leaves it where it is. */
 	struct pid_file copy = p;
 	copy.fd = dup(p.fd);
-	copy.dir = dup(p.dir);
+	copy.at.dir = dup(p.at.dir);
 	pid_file_leave(&copy);
 	refuse(path, EAGAIN, "another process holds it");
 	pid_file_close(&p);

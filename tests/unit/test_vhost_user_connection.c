@@ -158,11 +158,11 @@ static void test_settings(void **state)
 	expect_refusal(&config, "tag");
 	config.tag = "123456789012345678901234567890123456";
 	/* The listener is taken by who succeeds. */
-	assert_true(w.listener.fd >= 0);
+	assert_true(w.listener.socket.fd >= 0);
 	/* Made, but never started: its socket goes with it. */
 	t = vhost_user_new(&config, &w.client.ops, &w.client, &err);
 	assert_non_null(t);
-	assert_int_equal(w.listener.fd, -1);
+	assert_int_equal(w.listener.socket.fd, -1);
 	assert_int_equal(t->ops->kind, GRAFT_VHOST_USER);
 	assert_int_equal(access(w.path, F_OK), 0);
 	t->ops->free(t);

@@ -63,8 +63,8 @@ static void refuse(const char *at, gid_t group, int code, const char *text)
 	assert_int_equal(vhost_user_listener_open(&l, at, group, &err), -code);
 	if (!strstr(err.text, text))
 		fail_msg("\"%s\" does not say \"%s\"", err.text, text);
-	assert_int_equal(l.fd, -1);
-	assert_int_equal(l.dir, -1);
+	assert_int_equal(l.socket.fd, -1);
+	assert_int_equal(l.socket.at.dir, -1);
 }
 
 static struct sockaddr_un address(const char *at)
@@ -113,17 +113,17 @@ static void test_left_alone(void **state)
 	(void)state;
 	/* A file, a link and a folder. */
 	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-	refuse(path, VHOST_USER_ANY_GROUP, EEXIST, "not a socket");
+	refuse(path, UNIX_ANY_GROUP, EEXIST, "not a socket");
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(symlink("nowhere", path), 0);
-	refuse(path, VHOST_USER_ANY_GROUP, EEXIST, "not a socket");
+	refuse(path, UNIX_ANY_GROUP, EEXIST, "not a socket");
 	assert_int_equal(unlink(path), 0);
-	refuse(dir, VHOST_USER_ANY_GROUP, EEXIST, "not a socket");
+	refuse(dir, UNIX_ANY_GROUP, EEXIST, "not a socket");
 	/* A socket of a live process, listening or not yet. */
 	int fd = bind_stream(path, SOCK_STREAM);
-	refuse(path, VHOST_USER_ANY_GROUP, EADDRINUSE, "in use");
+	refuse(path, UNIX_ANY_GROUP, EADDRINUSE, "in use");
 	assert_int_equal(listen(fd, 1), 0);
-	refuse(path, VHOST_USER_ANY_GROUP, EADDRINUSE, "in use");
+	refuse(path, UNIX_ANY_GROUP, EADDRINUSE, "in use");
 	/* The look did not disturb: nobody connected. */
 	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 	assert_int_equal(accept(fd, NULL, NULL), -1);
@@ -131,18 +131,18 @@ static void test_left_alone(void **state)
 	close(fd);
 	assert_int_equal(unlink(path), 0);
 	fd = bind_stream(path, SOCK_DGRAM);
-	refuse(path, VHOST_USER_ANY_GROUP, EADDRINUSE, "in use");
+	refuse(path, UNIX_ANY_GROUP, EADDRINUSE, "in use");
 	close(fd);
 	/* Paths that cannot be. */
 	memset(text, 'x', sizeof(text));
 	text[0] = '/';
 	text[108] = '\0';
-	refuse(text, VHOST_USER_ANY_GROUP, ENAMETOOLONG, "at most 107");
-	refuse("/nonexistent-folder/fs.sock", VHOST_USER_ANY_GROUP, ENOENT, "/nonexistent-folder: No such file");
-	refuse("/dev/null/fs.sock", VHOST_USER_ANY_GROUP, ENOTDIR, "/dev/null: Not a directory");
-	refuse("/", VHOST_USER_ANY_GROUP, EINVAL, "not the name");
-	refuse("/tmp/", VHOST_USER_ANY_GROUP, EINVAL, "not the name");
-	refuse("/tmp/..", VHOST_USER_ANY_GROUP, EINVAL, "not the name");
+	refuse(text, UNIX_ANY_GROUP, ENAMETOOLONG, "at most 107");
+	refuse("/nonexistent-folder/fs.sock", UNIX_ANY_GROUP, ENOENT, "/nonexistent-folder: No such file");
+	refuse("/dev/null/fs.sock", UNIX_ANY_GROUP, ENOTDIR, "/dev/null: Not a directory");
+	refuse("/", UNIX_ANY_GROUP, EINVAL, "not the name");
+	refuse("/tmp/", UNIX_ANY_GROUP, EINVAL, "not the name");
+	refuse("/tmp/..", UNIX_ANY_GROUP, EINVAL, "not the name");
 }
 
 static void test_replaced(void **state)
@@ -151,7 +151,7 @@ static void test_replaced(void **state)
 
 	(void)state;
 	close(bind_stream(path, SOCK_STREAM));
-	struct vhost_user_listener l = listen_at(path, VHOST_USER_ANY_GROUP);
+	struct vhost_user_listener l = listen_at(path, UNIX_ANY_GROUP);
 	assert_string_equal(l.where, path);
 	assert_int_equal(lstat(path, &st), 0);
 	assert_true(S_ISSOCK(st.st_mode));
@@ -161,20 +161,20 @@ static void test_replaced(void **state)
 	assert_true(fd >= 0);
 	close(accept_one(&l));
 	close(fd);
-	vhost_user_listener_close(&l);
+	unix_listener_close(&l.socket);
 	assert_int_equal(access(path, F_OK), -1);
-	vhost_user_listener_close(&l);
+	unix_listener_close(&l.socket);
 }
 
 /* What somebody else put there is not removed at the end. */
 static void test_not_ours(void **state)
 {
 	(void)state;
-	struct vhost_user_listener l = listen_at(path, VHOST_USER_ANY_GROUP);
+	struct vhost_user_listener l = listen_at(path, UNIX_ANY_GROUP);
 	assert_int_equal(unlink(path), 0);
 	/* l still holds the number of its own file, so this one has another. */
 	int fd = bind_stream(path, SOCK_STREAM);
-	vhost_user_listener_close(&l);
+	unix_listener_close(&l.socket);
 	assert_int_equal(access(path, F_OK), 0);
 	close(fd);
 }
@@ -183,28 +183,28 @@ static void test_not_ours(void **state)
 static void test_shut_and_leave(void **state)
 {
 	(void)state;
-	struct vhost_user_listener l = listen_at(path, VHOST_USER_ANY_GROUP);
+	struct vhost_user_listener l = listen_at(path, UNIX_ANY_GROUP);
 	int waits = connect_to(path);
 	char byte;
 	assert_true(waits >= 0);
-	vhost_user_listener_shut(&l);
-	vhost_user_listener_shut(&l);
+	unix_listener_shut(&l.socket);
+	unix_listener_shut(&l.socket);
 	assert_int_equal(recv(waits, &byte, 1, 0), -1); /* refused, not left hanging */
 	assert_int_equal(errno, ECONNRESET);
 	close(waits);
 	assert_int_equal(connect_to(path), -ECONNREFUSED);
 	assert_int_equal(access(path, F_OK), 0);
-	vhost_user_listener_close(&l);
+	unix_listener_close(&l.socket);
 	assert_int_equal(access(path, F_OK), -1);
-	l = listen_at(path, VHOST_USER_ANY_GROUP);
+	l = listen_at(path, UNIX_ANY_GROUP);
 	struct vhost_user_listener copy = l;
-	copy.fd = dup(l.fd);
-	copy.dir = dup(l.dir);
-	vhost_user_listener_leave(&copy);
+	copy.socket.fd = dup(l.socket.fd);
+	copy.socket.at.dir = dup(l.socket.at.dir);
+	unix_listener_leave(&copy.socket);
 	int fd = connect_to(path);
 	assert_true(fd >= 0);
 	close(fd);
-	vhost_user_listener_close(&l);
+	unix_listener_close(&l.socket);
 	assert_int_equal(access(path, F_OK), -1);
 }
 
@@ -219,11 +219,11 @@ static void test_folder_moves(void **state)
 	snprintf(at, sizeof(at), "%s/fs.sock", inner);
 	snprintf(old, sizeof(old), "%s/fs.sock", moved);
 	assert_int_equal(mkdir(inner, 0700), 0);
-	struct vhost_user_listener l = listen_at(at, VHOST_USER_ANY_GROUP);
+	struct vhost_user_listener l = listen_at(at, UNIX_ANY_GROUP);
 	assert_int_equal(rename(inner, moved), 0);
 	assert_int_equal(mkdir(inner, 0700), 0);
 	close(open(at, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-	vhost_user_listener_close(&l);
+	unix_listener_close(&l.socket);
 	assert_int_equal(access(old, F_OK), -1);
 	assert_int_equal(unlink(at), 0);
 	assert_int_equal(rmdir(inner), 0);
@@ -244,7 +244,7 @@ static void test_group(void **state)
 	assert_int_equal(st.st_mode & 07777, 0770);
 	assert_int_equal(st.st_gid, 12345);
 	assert_int_equal(st.st_uid, 0);
-	vhost_user_listener_close(&l);
+	unix_listener_close(&l.socket);
 	assert_int_equal(access(path, F_OK), -1);
 	/* No such right: nothing is left behind. */
 	pid_t child = fork();
@@ -277,11 +277,11 @@ static void test_longest(void **state)
 	memcpy(at, folder, 60);
 	at[60] = '/';
 	at[107] = '\0';
-	struct vhost_user_listener l = listen_at(at, VHOST_USER_ANY_GROUP);
+	struct vhost_user_listener l = listen_at(at, UNIX_ANY_GROUP);
 	int fd = connect_to(at);
 	assert_true(fd >= 0);
 	close(fd);
-	vhost_user_listener_close(&l);
+	unix_listener_close(&l.socket);
 	assert_int_equal(rmdir(folder), 0);
 }
 
@@ -298,15 +298,15 @@ static void test_relative(void **state)
 	folder[120] = '\0';
 	assert_int_equal(mkdir(folder, 0700), 0);
 	snprintf(at, sizeof(at), "%s/fs.sock", folder);
-	refuse(at, VHOST_USER_ANY_GROUP, ENAMETOOLONG, "at most 107");
+	refuse(at, UNIX_ANY_GROUP, ENAMETOOLONG, "at most 107");
 	assert_int_equal(chdir(folder), 0);
-	struct vhost_user_listener l = listen_at(at, VHOST_USER_ANY_GROUP);
+	struct vhost_user_listener l = listen_at(at, UNIX_ANY_GROUP);
 	assert_string_equal(l.where, "fs.sock");
 	int fd = connect_to("fs.sock");
 	assert_true(fd >= 0);
 	close(fd);
 	assert_int_equal(chdir(old), 0);
-	vhost_user_listener_close(&l);
+	unix_listener_close(&l.socket);
 	assert_int_equal(rmdir(folder), 0);
 }
 
@@ -318,7 +318,7 @@ static void refuse_fd(int fd, const char *text)
 	assert_true(vhost_user_listener_adopt(&l, fd, &err) < 0);
 	if (!strstr(err.text, text))
 		fail_msg("\"%s\" does not say \"%s\"", err.text, text);
-	assert_int_equal(l.fd, -1);
+	assert_int_equal(l.socket.fd, -1);
 }
 
 static void test_inherited(void **state)
@@ -357,7 +357,7 @@ static void test_inherited(void **state)
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	close(accept_one(&l));
 	close(early);
-	vhost_user_listener_close(&l);
+	unix_listener_close(&l.socket);
 	/* Closed, but the path is not ours. */
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	assert_int_equal(access(path, F_OK), 0);
@@ -375,7 +375,7 @@ static void *race(void *arg)
 	struct vhost_user_listener *l = &r->l[atomic_fetch_add(&r->next, 1)];
 
 	pthread_barrier_wait(&r->start);
-	if (vhost_user_listener_open(l, path, VHOST_USER_ANY_GROUP, NULL) == 0)
+	if (vhost_user_listener_open(l, path, UNIX_ANY_GROUP, NULL) == 0)
 		atomic_fetch_add(&r->won, 1);
 	return NULL;
 }
@@ -404,7 +404,7 @@ static void test_race(void **state)
 		if (fd >= 0)
 			close(fd);
 		for (int k = 0; k < RACERS; k++)
-			vhost_user_listener_close(&r.l[k]);
+			unix_listener_close(&r.l[k].socket);
 		unlink(path);
 	}
 }

@@ -47,7 +47,7 @@ void world_listen(void)
 {
 	struct graft_error err = { 0 };
 
-	if (vhost_user_listener_open(&w.listener, w.path, VHOST_USER_ANY_GROUP, &err) < 0)
+	if (vhost_user_listener_open(&w.listener, w.path, UNIX_ANY_GROUP, &err) < 0)
 		fail_msg("%s", err.text);
 }
 
@@ -55,7 +55,7 @@ void world_start(const struct vhost_user_config *config)
 {
 	struct graft_error err = { 0 };
 
-	if (w.listener.fd < 0)
+	if (w.listener.socket.fd < 0)
 		world_listen();
 	w.t = vhost_user_new(config, &w.client.ops, &w.client, &err);
 	if (!w.t)
