@@ -261,3 +261,27 @@ unsigned fixture_count(unsigned check, unsigned full)
 
 	return s && *s == '1' ? full : check;
 }
+
+unsigned fixture_list(struct fixture *f, uint64_t dir, uint64_t fh, unsigned *with_node)
+{
+	unsigned count = 0;
+	uint64_t off = 0;
+	ssize_t n;
+
+	*with_node = 0;
+	while ((n = fuse_readdirplus(&f->client, dir, fh, off, 4096)) > 0) {
+		const unsigned char *at = fuse_data(&f->client, f->client.slot), *end = at + n;
+
+		while (at < end) {
+			struct fuse_direntplus d;
+
+			memcpy(&d, at, FUSE_NAME_OFFSET_DIRENTPLUS);
+			at += FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET_DIRENTPLUS + d.dirent.namelen);
+			off = d.dirent.off;
+			*with_node += d.entry_out.nodeid != 0;
+			count++;
+		}
+	}
+	assert_int_equal(n, 0);
+	return count;
+}

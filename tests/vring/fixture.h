@@ -91,6 +91,8 @@ bool fixture_file_is(const struct fixture *f, const char *name, const void *byte
 bool fixture_host_allocates(const struct fixture *f, int mode);
 /* Looks a name up in the root and opens it. */
 uint64_t fixture_open(struct fixture *f, const char *name, uint32_t flags, uint64_t *fh);
+/* READDIRPLUS of an open directory, from its start: how many entries, and how many of them came with a node. */
+unsigned fixture_list(struct fixture *f, uint64_t dir, uint64_t fh, unsigned *with_node);
 
 /* CTest or the environment asks for the long runs: GRAFT_FULL=1. */
 unsigned fixture_count(unsigned check, unsigned full);

@@ -207,27 +207,6 @@ static void check_others(struct fixture *f, uint64_t node, uint64_t fh)
 	assert_int_equal(fuse_rmdir(&f->client, ROOT, "dir"), 0);
 }
 
-/* Counts what a directory opened earlier lists with attributes. */
-static unsigned count_entries(struct fixture *f, uint64_t fh)
-{
-	unsigned count = 0;
-	uint64_t off = 0;
-	ssize_t n;
-
-	while ((n = fuse_readdirplus(&f->client, ROOT, fh, off, 4096)) > 0) {
-		const unsigned char *at = fuse_data(&f->client, f->client.slot), *end = at + n;
-		while (at < end) {
-			struct fuse_direntplus d;
-			memcpy(&d, at, FUSE_NAME_OFFSET_DIRENTPLUS);
-			at += FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET_DIRENTPLUS + d.dirent.namelen);
-			off = d.dirent.off;
-			count++;
-		}
-	}
-	assert_int_equal(n, 0);
-	return count;
-}
-
 /* The edge may have moved by what nodes held; a CREATE that is refused has made nothing. */
 static void create_until_refused(struct fixture *f)
 {
@@ -248,6 +227,7 @@ static void test_descriptors(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t nodes[FILES], fhs[FILES], dir_fh;
+	unsigned with_node;
 	struct fuse_entry_out e;
 	unsigned opened;
 	char name[32];
@@ -271,7 +251,7 @@ static void test_descriptors(void **state)
 	assert_true(opened > 10 && opened < NOFILE);
 	assert_true(daemon_fds(&f->daemon) < NOFILE + 3);
 	check_others(f, nodes[0], fhs[0]);
-	assert_int_equal(count_entries(f, dir_fh), FILES + 2);
+	assert_int_equal(fixture_list(f, ROOT, dir_fh, &with_node), FILES + 2);
 	create_until_refused(f);
 	/* Two go, one comes: its node may need the other for a moment. */
 	assert_int_equal(fuse_release(&f->client, nodes[1], fhs[1]), 0);
