@@ -379,3 +379,35 @@ int rig_init(struct rig *rig, uint64_t flags)
 	rig_request_free(q);
 	return res;
 }
+
+static struct options *options_of(const struct graft_opt *opts, size_t size, const char *key, const char *value)
+{
+	struct options *o = options_new(opts, size);
+	struct graft_error err = { 0 };
+
+	assert_non_null(o);
+	assert_int_equal(options_set(o, key, value, "test", &err), 0);
+	return o;
+}
+
+struct mount_config *rig_share(struct plugin *plugin, const char *source)
+{
+	struct mount_config *m = calloc(1, sizeof(*m));
+	struct graft_error err = { 0 };
+
+	assert_non_null(m);
+	m->name = strdup("share");
+	m->where = strdup("test");
+	m->options = options_of(config_mount_options, sizeof(struct mount_settings), "at", "/");
+	assert_int_equal(options_set(m->options, "type", "passthrough", "test", &err), 0);
+	assert_int_equal(options_finish(m->options, &err), 0);
+	m->at = ((const struct mount_settings *)options_settings(m->options))->at;
+	m->members = calloc(1, sizeof(*m->members));
+	assert_non_null(m->members);
+	m->nmembers = 1;
+	m->members->name = strdup("share");
+	m->members->plugin = plugin;
+	m->members->options = options_of(plugin->desc.opts, plugin->desc.settings_size, "source", source);
+	assert_int_equal(options_finish(m->members->options, &err), 0);
+	return m;
+}

@@ -72,6 +72,8 @@ int rig_remount(struct rig *rig, const char *at, struct tree *t, struct graft_er
 int rig_umount(struct rig *rig, const char *at);
 int rig_umount_strict(struct rig *rig, const char *at, struct graft_error *err);
 uint32_t rig_count_mounts(struct rig *rig);
+/* A mount at "/" of a passthrough plugin with this source, for mounts_add, which takes it. plugin is borrowed. */
+struct mount_config *rig_share(struct plugin *plugin, const char *source);
 
 struct rig_request *rig_request_new(void);
 void rig_request_free(struct rig_request *q);

@@ -70,39 +70,6 @@ struct world {
 	struct rig_request *q;
 };
 
-static struct options *options_of(const struct graft_opt *opts, size_t size, const char *key, const char *value)
-{
-	struct options *o = options_new(opts, size);
-	struct graft_error err = { 0 };
-
-	assert_non_null(o);
-	assert_int_equal(options_set(o, key, value, "test", &err), 0);
-	return o;
-}
-
-static struct mount_config *share(struct world *w)
-{
-	struct mount_config *m = __real_calloc(1, sizeof(*m));
-	struct graft_error err = { 0 };
-
-	assert_non_null(m);
-	w->plugin = (struct plugin){ .path = "test", .desc = graft_plugin_v1 };
-	m->name = strdup("share");
-	m->where = strdup("test");
-	m->options = options_of(config_mount_options, sizeof(struct mount_settings), "at", "/");
-	assert_int_equal(options_set(m->options, "type", "passthrough", "test", &err), 0);
-	assert_int_equal(options_finish(m->options, &err), 0);
-	m->at = ((const struct mount_settings *)options_settings(m->options))->at;
-	m->members = __real_calloc(1, sizeof(*m->members));
-	assert_non_null(m->members);
-	m->nmembers = 1;
-	m->members->name = strdup("share");
-	m->members->plugin = &w->plugin;
-	m->members->options = options_of(graft_plugin_v1.opts, graft_plugin_v1.settings_size, "source", w->dir);
-	assert_int_equal(options_finish(m->members->options, &err), 0);
-	return m;
-}
-
 static int set_up(void **state)
 {
 	struct world *w = __real_calloc(1, sizeof(*w));
@@ -118,7 +85,8 @@ static int set_up(void **state)
 	assert_int_equal(ftruncate(fd, 8192), 0);
 	close(fd);
 	w->rig = rig_new(NULL, 0);
-	assert_int_equal(mounts_add(w->rig->server, share(w), &err), 0);
+	w->plugin = (struct plugin){ .path = "test", .desc = graft_plugin_v1 };
+	assert_int_equal(mounts_add(w->rig->server, rig_share(&w->plugin, w->dir), &err), 0);
 	assert_int_equal(rig_init(w->rig, 0), 0);
 	w->q = rig_request_new();
 	*state = w;

@@ -32,38 +32,6 @@ static struct plugin plugin;
 static struct rig *server;
 static struct rig_request *request;
 
-static struct options *options_of(const struct graft_opt *opts, size_t size, const char *key, const char *value)
-{
-	struct options *o = options_new(opts, size);
-	struct graft_error err = { 0 };
-
-	assert_non_null(o);
-	assert_int_equal(options_set(o, key, value, "test", &err), 0);
-	return o;
-}
-
-static struct mount_config *share(const char *source)
-{
-	struct mount_config *m = calloc(1, sizeof(*m));
-	struct graft_error err = { 0 };
-
-	assert_non_null(m);
-	m->name = strdup("share");
-	m->where = strdup("test");
-	m->options = options_of(config_mount_options, sizeof(struct mount_settings), "at", "/");
-	assert_int_equal(options_set(m->options, "type", "passthrough", "test", &err), 0);
-	assert_int_equal(options_finish(m->options, &err), 0);
-	m->at = ((const struct mount_settings *)options_settings(m->options))->at;
-	m->members = calloc(1, sizeof(*m->members));
-	assert_non_null(m->members);
-	m->nmembers = 1;
-	m->members->name = strdup("share");
-	m->members->plugin = &plugin;
-	m->members->options = options_of(graft_plugin_v1.opts, graft_plugin_v1.settings_size, "source", source);
-	assert_int_equal(options_finish(m->members->options, &err), 0);
-	return m;
-}
-
 static int lookup(uint64_t parent, const char *name, struct fuse_entry_out *e)
 {
 	int res = rig_call(server, request, FUSE_LOOKUP, parent, NULL, 0, name, strlen(name) + 1);
@@ -92,7 +60,7 @@ static int set_up(void **state)
 	(void)state;
 	server = rig_new(NULL, 0);
 	server->server->outside = rig.o;
-	if (mounts_add(server->server, share(rig_path("share")), &err))
+	if (mounts_add(server->server, rig_share(&plugin, rig_path("share")), &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(rig_init(server, 0), 0);
 	request = rig_request_new();
@@ -133,11 +101,11 @@ static void test_umount(void **state)
 		for (int ms = 0; ms < 5000 && open_fds() >= before; ms += 10)
 			poll(NULL, 0, 10);
 		assert_true(open_fds() <= before - 5); /* source, root, /proc/self/fd, its list of mounts, and what keeps them */
-		if (mounts_add(server->server, share(rig_path("share")), &err))
+		if (mounts_add(server->server, rig_share(&plugin, rig_path("share")), &err))
 			fail_msg("%s", err.text);
 		assert_int_equal(open_fds(), before);
 	}
-	struct mount_config *none = share(rig_path("none"));
+	struct mount_config *none = rig_share(&plugin, rig_path("none"));
 	assert_int_equal(mounts_replace(server->server, none, &err), -ENOENT);
 	assert_non_null(strstr(err.text, "none does not exist"));
 	assert_int_equal(open_fds(), before);
@@ -188,11 +156,11 @@ static void test_sealed(void **state)
 	struct server *s = server_new(1, 1000, &err);
 	assert_non_null(s);
 	s->outside = rig.o;
-	struct mount_config *m = share(rig_path("share"));
+	struct mount_config *m = rig_share(&plugin, rig_path("share"));
 	assert_int_equal(server_mount(s, m, &err), 0);
 	assert_int_equal(server_start(s, &err), 0);
 	assert_int_equal(outside_open(rig.o, rig_path("share"), O_RDONLY | O_DIRECTORY, &tree, &err), -EPERM);
-	struct mount_config *more = share(rig_path("share"));
+	struct mount_config *more = rig_share(&plugin, rig_path("share"));
 	assert_int_equal(mounts_replace(s, more, &err), -EPERM);
 	server_free(s);
 	config_mount_free(m);
