@@ -38,7 +38,8 @@ bool held_path_is_marked(const struct held_path *h)
 {
 	struct stat st;
 
-	return h->ino && fstatat(h->dir, h->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == h->dev && st.st_ino == h->ino;
+	return h->ino && fstatat(h->dir, h->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == h->dev &&
+	       st.st_ino == h->ino;
 }
 
 void held_path_remove(const struct held_path *h)

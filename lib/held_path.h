@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A path whose folder is held open, so that the file is found, and removed, from where its path leads nowhere (a sandbox). */
+/* A path whose folder is held open, so that the file is found, and removed, from where its path leads nowhere (a
+ * sandbox). */
 #ifndef GRAFT_LIB_HELD_PATH_H
 #define GRAFT_LIB_HELD_PATH_H
 
@@ -17,9 +18,13 @@ struct held_path {
 };
 
 /* One that holds nothing. */
-#define HELD_PATH_NONE { .dir = -1 }
+#define HELD_PATH_NONE                                                                                                 \
+	{                                                                                                              \
+		.dir = -1                                                                                              \
+	}
 
-/* The last part is not looked at, but must be a name: what says of what, for the message. 0, or -errno with err; h is none then. */
+/* The last part is not looked at, but must be a name: what says of what, for the message. 0, or -errno with err; h is
+ * none then. */
 int held_path_open(struct held_path *h, const char *path, const char *what, struct graft_error *err);
 /* From now on the file with this identity is the one that is meant. */
 void held_path_mark(struct held_path *h, const struct stat *st);

@@ -26,8 +26,8 @@ static int in_use(const struct sockaddr_un *addr, struct graft_error *err)
 }
 
 /*
- * Removes a socket that was stale. Another process may be about to do the same, and what is at the path by now may be the
- * one it listens on: so the file is taken aside, looked at again, and put back where it lives.
+ * Removes a socket that was stale. Another process may be about to do the same, and what is at the path by now may be
+ * the one it listens on: so the file is taken aside, looked at again, and put back where it lives.
  */
 static int remove_stale(const struct held_path *at, const struct sockaddr_un *addr, struct graft_error *err)
 {
@@ -37,8 +37,9 @@ static int remove_stale(const struct held_path *at, const struct sockaddr_un *ad
 	snprintf(name, sizeof(name), ".stale-%d", (int)getpid());
 	snprintf(aside.sun_path, sizeof(aside.sun_path), "/proc/self/fd/%d/%s", at->dir, name);
 	if (renameat(at->dir, at->name, at->dir, name) < 0)
-		return errno == ENOENT ? 0 : error_set(err, errno, "cannot remove the stale socket %s: %s",
-						       addr->sun_path, strerror(errno));
+		return errno == ENOENT ? 0
+				       : error_set(err, errno, "cannot remove the stale socket %s: %s", addr->sun_path,
+						   strerror(errno));
 	if (!is_stale(&aside)) {
 		renameat2(at->dir, name, at->dir, at->name, RENAME_NOREPLACE);
 		return in_use(addr, err);

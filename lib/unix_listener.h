@@ -13,7 +13,10 @@ struct unix_listener {
 };
 
 /* One that is closed. */
-#define UNIX_LISTENER_NONE { .fd = -1, .at = HELD_PATH_NONE }
+#define UNIX_LISTENER_NONE                                                                                             \
+	{                                                                                                              \
+		.fd = -1, .at = HELD_PATH_NONE                                                                         \
+	}
 
 /* Whose the file is, and how many connections wait. */
 struct unix_listener_config {
@@ -24,7 +27,8 @@ struct unix_listener_config {
 
 /*
  * Listens at path, of at most 107 bytes. A socket there that nobody listens on is replaced; anything else is left alone
- * and an error. Changes the umask for a moment: call while the process has one thread. 0 or -errno with err; l is closed then.
+ * and an error. Changes the umask for a moment: call while the process has one thread. 0 or -errno with err; l is
+ * closed then.
  */
 int unix_listener_open(struct unix_listener *l, const char *path, const struct unix_listener_config *config,
 		       struct graft_error *err);

@@ -12,12 +12,16 @@ struct vhost_user_listener {
 };
 
 /* One that is closed. */
-#define VHOST_USER_LISTENER_NONE { .socket = UNIX_LISTENER_NONE }
+#define VHOST_USER_LISTENER_NONE                                                                                       \
+	{                                                                                                              \
+		.socket = UNIX_LISTENER_NONE                                                                           \
+	}
 
 /*
- * Listens at path, mode 0700, or with a group (else UNIX_ANY_GROUP) 0770 and the file given to it. The path has at most 107 bytes, or has them
- * behind the working directory. A socket there that nobody listens on is replaced; anything else is left alone and an
- * error. Changes the umask for a moment: call while the process has one thread. 0 or -errno with err.
+ * Listens at path, mode 0700, or with a group (else UNIX_ANY_GROUP) 0770 and the file given to it. The path has at most
+ * 107 bytes, or has them behind the working directory. A socket there that nobody listens on is replaced; anything else
+ * is left alone and an error. Changes the umask for a moment: call while the process has one thread. 0 or -errno with
+ * err.
  */
 int vhost_user_listener_open(struct vhost_user_listener *l, const char *path, gid_t group, struct graft_error *err);
 /* Takes a listening unix stream socket; not taken on failure. */

@@ -55,7 +55,8 @@ static bool bound_to(int fd, const char *path)
 
 static int adopt(struct unix_listener *l, int fd, struct graft_error *err)
 {
-	if (unix_socket_option(fd, SO_DOMAIN) != AF_UNIX || unix_socket_option(fd, SO_TYPE) != SOCK_STREAM || unix_socket_option(fd, SO_ACCEPTCONN) != 1)
+	if (unix_socket_option(fd, SO_DOMAIN) != AF_UNIX || unix_socket_option(fd, SO_TYPE) != SOCK_STREAM ||
+	    unix_socket_option(fd, SO_ACCEPTCONN) != 1)
 		return error_set(err, EINVAL,
 				 "inherited descriptor %d is for the API, but not a listening unix stream socket", fd);
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
@@ -69,8 +70,8 @@ static int open_path(struct unix_listener *l, const char *path, struct graft_err
 	static const struct unix_listener_config config = { .mode = 0600, .group = UNIX_ANY_GROUP, .backlog = BACKLOG };
 
 	if (strlen(path) >= UNIX_NAME_MAX)
-		return error_set(err, ENAMETOOLONG, "socket path of %zu bytes, at most %d are possible: %s", strlen(path),
-				 UNIX_NAME_MAX - 1, path);
+		return error_set(err, ENAMETOOLONG, "socket path of %zu bytes, at most %d are possible: %s",
+				 strlen(path), UNIX_NAME_MAX - 1, path);
 	return unix_listener_open(l, path, &config, err);
 }
 

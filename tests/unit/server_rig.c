@@ -43,7 +43,9 @@ static void describe(const struct transport *t, struct transport_info *info)
 }
 
 static const struct transport_ops rig_ops = { .kind = GRAFT_VHOST_USER, .describe = describe };
-static const struct transport_ops rig_fuse_ops = { .kind = GRAFT_DEV_FUSE, .describe = describe, .send = record_notice };
+static const struct transport_ops rig_fuse_ops = { .kind = GRAFT_DEV_FUSE,
+						   .describe = describe,
+						   .send = record_notice };
 
 void transport_request_pin(struct transport_request *t)
 {

@@ -13,14 +13,14 @@
 #define STOP_TIMEOUT_MS 60000
 
 const struct fixture_mode fixture_modes[FIXTURE_MODES] = {
-	{"split", 0},
-	{"split, indirect", FEATURE_INDIRECT},
-	{"split, event index", FEATURE_EVENT_IDX},
-	{"split, indirect, event index", FEATURE_INDIRECT | FEATURE_EVENT_IDX},
-	{"packed", FEATURE_PACKED},
-	{"packed, indirect", FEATURE_PACKED | FEATURE_INDIRECT},
-	{"packed, event index", FEATURE_PACKED | FEATURE_EVENT_IDX},
-	{"packed, indirect, event index", FEATURE_PACKED | FEATURE_INDIRECT | FEATURE_EVENT_IDX},
+	{ "split", 0 },
+	{ "split, indirect", FEATURE_INDIRECT },
+	{ "split, event index", FEATURE_EVENT_IDX },
+	{ "split, indirect, event index", FEATURE_INDIRECT | FEATURE_EVENT_IDX },
+	{ "packed", FEATURE_PACKED },
+	{ "packed, indirect", FEATURE_PACKED | FEATURE_INDIRECT },
+	{ "packed, event index", FEATURE_PACKED | FEATURE_EVENT_IDX },
+	{ "packed, indirect, event index", FEATURE_PACKED | FEATURE_INDIRECT | FEATURE_EVENT_IDX },
 };
 
 static struct fixture *group; /* of the group that runs: cmocka gives group set-up no argument of the caller's */
@@ -101,7 +101,7 @@ void fixture_connect_with(struct fixture *f, const struct frontend_config *confi
 
 void fixture_connect(struct fixture *f, uint64_t features)
 {
-	struct frontend_config c = {.features = features, .protocol = FIXTURE_PROTOCOL};
+	struct frontend_config c = { .features = features, .protocol = FIXTURE_PROTOCOL };
 
 	fixture_connect_with(f, &c);
 }
