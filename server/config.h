@@ -116,6 +116,7 @@ struct mount_config {
 	struct member_config *members; /* outermost layer first, backend last */
 	uint32_t nmembers;             /* 1..16 */
 	struct options *options;       /* at, type, layers */
+	uint32_t slot;                 /* of its mount_spec; 0: any */
 	char *where;
 };
 
@@ -139,6 +140,7 @@ struct mount_spec {
 	const struct mount_key *keys;
 	size_t nkeys;
 	const char *where; /* for messages: "POST /api/v1/mount", "mounts.json: mount 3" */
+	uint32_t slot;     /* that it must have, see mount_info; 0: any */
 };
 
 /*

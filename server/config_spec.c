@@ -50,6 +50,7 @@ static int take_name(struct mount_config *m, const struct mount_spec *spec, stru
 	}
 	m->name = strdup(spec->name ? spec->name : made);
 	m->where = strdup(spec->where);
+	m->slot = spec->slot;
 	return m->name && m->where ? 0 : config_no_memory(err);
 }
 

@@ -49,6 +49,11 @@ struct control_host {
 	int (*umount)(void *server, const char *at, bool strict, struct graft_error *err);
 	int (*each_mount)(void *server, int (*fn)(const struct mount_info *, void *), void *arg);
 
+	/* mounts_pseudo_each and its kind. */
+	int (*each_place)(void *server, int (*fn)(const struct place_record *, void *), void *arg);
+	uint64_t (*last_place)(void *server);
+	int (*restore_places)(void *server, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err);
+
 	int (*each_transport)(void *server, int (*fn)(const struct control_transport *, void *), void *arg);
 	int (*each_metric)(void *server, int (*fn)(const struct control_metric *, void *), void *arg);
 	/* Plugins that are loaded. */

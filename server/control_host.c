@@ -41,6 +41,27 @@ static int host_each_mount(void *server, int (*fn)(const struct mount_info *, vo
 	return mounts_each(s->server, fn, arg);
 }
 
+static int host_each_place(void *server, int (*fn)(const struct place_record *, void *), void *arg)
+{
+	const struct control_server *s = server;
+
+	return mounts_pseudo_each(s->server, fn, arg);
+}
+
+static uint64_t host_last_place(void *server)
+{
+	const struct control_server *s = server;
+
+	return mounts_pseudo_last(s->server);
+}
+
+static int host_restore_places(void *server, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err)
+{
+	const struct control_server *s = server;
+
+	return mounts_pseudo_restore(s->server, list, n, last_id, err);
+}
+
 /* --- listings: each caller's function is called with our structure */
 
 struct each_transport {
@@ -183,6 +204,9 @@ void control_host_init(struct control_host *host, struct control_server *s)
 		.remount = host_remount,
 		.umount = host_umount,
 		.each_mount = host_each_mount,
+		.each_place = host_each_place,
+		.last_place = host_last_place,
+		.restore_places = host_restore_places,
 		.each_transport = host_each_transport,
 		.each_metric = host_each_metric,
 		.each_plugin = host_each_plugin,

@@ -177,6 +177,7 @@ struct mount *mount_new(struct server *server, const struct mount_config *config
 	m->config = config;
 	m->name = config->name;
 	m->at = config->at;
+	m->slot = config->slot;
 	m->nmembers = config->nmembers;
 	m->can = UINT64_MAX;
 	for (uint32_t i = m->nmembers; i-- > 0 && !res;)

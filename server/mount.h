@@ -54,7 +54,7 @@ struct mount {
 	size_t nkeys;
 	uint64_t since;         /* ns since 1970 */
 	struct op_stats *stats; /* requests that went to it */
-	uint32_t slot;
+	uint32_t slot;          /* before it has one: the one it must get, 0: any */
 	uint64_t place;         /* id of its place in the tree */
 	_Atomic uint32_t refs;  /* the tree's, and one for each session that has it open */
 	struct work end;        /* with the last reference */

@@ -316,6 +316,22 @@ int mount_table_remove(struct mount_table *t, const char *at, bool strict, struc
 	return 0;
 }
 
+int mount_table_restore(struct mount_table *t, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err)
+{
+	struct fuse_conn *next;
+
+	if (t->n)
+		return error_set(err, EBUSY, "the tree of mounts cannot be taken over while %u are mounted", t->n);
+	int res = namespace_restore(&t->ns, list, n, last_id);
+	if (res)
+		return error_set(err, -res, "the tree of mounts that was handed over: %s", strerror(-res));
+	for (struct fuse_conn *c = t->conns; c; c = next) {
+		next = c->next;
+		renew(t, c);
+	}
+	return 0;
+}
+
 /*
  * In two steps for a mount that was replaced: first nobody gets in any more; and when nobody is inside, who could give out another
  * node of it, and none was given out meanwhile, the slot is free.

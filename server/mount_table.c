@@ -85,7 +85,10 @@ void mount_table_take_slot(struct mount_table *t, uint32_t slot, uint32_t holder
 int mount_table_find_room(struct mount_table *t, struct mount *m, bool replace, struct place **place,
 			  struct place **made, struct graft_error *err)
 {
-	m->slot = free_slot(t);
+	if (m->slot && (m->slot >= MOUNT_TABLE_SLOTS || t->holders[m->slot]))
+		return error_set(err, EBUSY, "[mount %s]: there is no slot %u to give", m->name, m->slot);
+	if (!m->slot)
+		m->slot = free_slot(t);
 	if (!m->slot || t->n >= MOUNTS_MAX)
 		return error_set(err, ENOSPC, "[mount %s]: there are %u mounts; no more are possible", m->name, t->n);
 	*made = NULL;

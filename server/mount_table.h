@@ -48,6 +48,9 @@ void mount_table_leave(struct mount_table *t, struct fuse_conn *c);
 int mount_table_add(struct mount_table *t, struct mount *m, bool replace, struct graft_error *err);
 int mount_table_remove(struct mount_table *t, const char *at, bool strict, struct graft_error *err);
 
+/* See mounts_pseudo_restore. */
+int mount_table_restore(struct mount_table *t, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err);
+
 /* Any thread: looks soon which slots clients have let go of. */
 void mount_table_sweep(struct mount_table *t);
 /* Any thread: a session's view of a mount is on the mount's list while it is open. */

@@ -38,6 +38,34 @@ static void remove_run(struct work *w)
 	sem_post(&c->done);
 }
 
+/* One of the tree of places. */
+struct tree_change {
+	struct change change; /* first */
+	int (*fn)(const struct place_record *record, void *arg);
+	void *arg;
+	const struct place_record *list;
+	size_t n;
+	uint64_t last_id; /* each: what it is */
+};
+
+static void each_run(struct work *w)
+{
+	struct tree_change *c = (struct tree_change *)w;
+	const struct namespace *ns = &c->change.table->ns;
+
+	c->last_id = ns->last_id;
+	c->change.res = c->fn ? namespace_each(ns, c->fn, c->arg) : 0;
+	sem_post(&c->change.done);
+}
+
+static void restore_run(struct work *w)
+{
+	struct tree_change *c = (struct tree_change *)w;
+
+	c->change.res = mount_table_restore(c->change.table, c->list, c->n, c->last_id, c->change.err);
+	sem_post(&c->change.done);
+}
+
 static int run(struct server *s, struct change *c, void (*fn)(struct work *))
 {
 	c->table = &s->mounts;
@@ -120,4 +148,26 @@ int mounts_each(struct server *s, int (*fn)(const struct mount_info *info, void 
 		res = fn(&info, arg);
 	}
 	return res;
+}
+
+int mounts_pseudo_each(struct server *s, int (*fn)(const struct place_record *record, void *arg), void *arg)
+{
+	struct tree_change c = { .fn = fn, .arg = arg };
+
+	return run(s, &c.change, each_run);
+}
+
+uint64_t mounts_pseudo_last(struct server *s)
+{
+	struct tree_change c = { .fn = NULL };
+
+	run(s, &c.change, each_run);
+	return c.last_id;
+}
+
+int mounts_pseudo_restore(struct server *s, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err)
+{
+	struct tree_change c = { .change.err = err, .list = list, .n = n, .last_id = last_id };
+
+	return run(s, &c.change, restore_run);
 }

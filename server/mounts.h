@@ -4,6 +4,7 @@
 #define GRAFT_SERVER_MOUNTS_H
 
 #include "server/config.h"
+#include "server/namespace.h"
 #include "server/op_stats.h"
 
 struct server;
@@ -45,5 +46,18 @@ struct mount_info {
 
 /* Calls fn for each mount, in the order they were made, until it returns other than 0; returns that. fn must not call back. */
 int mounts_each(struct server *s, int (*fn)(const struct mount_info *info, void *arg), void *arg);
+
+/*
+ * All places but "/", each a mount point or a name on the way to one, parents first; a place's id is its node as a pseudo directory.
+ * As above.
+ */
+int mounts_pseudo_each(struct server *s, int (*fn)(const struct place_record *record, void *arg), void *arg);
+/*
+ * Puts the places of an earlier process where there are none, in any order, before mounts are made: they get the ids of what
+ * is on their way. last_id: the highest id ever given. What cannot be a tree is refused (namespace_restore). -EBUSY while anything is mounted.
+ */
+int mounts_pseudo_restore(struct server *s, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err);
+/* The highest place id that was ever given. */
+uint64_t mounts_pseudo_last(struct server *s);
 
 #endif

@@ -204,7 +204,7 @@ static int make_room(struct place *p)
 	return 0;
 }
 
-static int renew_list(struct place *p)
+int place_renew_list(struct place *p)
 {
 	struct place_list *list = list_new(p, NULL);
 
@@ -215,13 +215,13 @@ static int renew_list(struct place *p)
 	return 0;
 }
 
-static struct place *place_new(struct namespace *ns, struct place *parent, const char *name, size_t len)
+struct place *place_new(uint64_t id, struct place *parent, const char *name, size_t len)
 {
 	struct place *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
-	p->id = ++ns->last_id;
+	p->id = id;
 	p->parent = parent;
 	p->since = clock_ns(CLOCK_REALTIME);
 	p->name = strndup(name, len);
@@ -239,7 +239,7 @@ static int add_child(struct namespace *ns, struct place *parent, uint32_t at, co
 {
 	if (ns->last_id >= PLACE_ID_MAX)
 		return -ENOSPC;
-	struct place *p = place_new(ns, parent, name, len);
+	struct place *p = place_new(++ns->last_id, parent, name, len);
 	if (!p || make_room(parent)) {
 		if (p)
 			place_fini(p);
@@ -249,7 +249,7 @@ static int add_child(struct namespace *ns, struct place *parent, uint32_t at, co
 	memmove(&parent->children[at + 1], &parent->children[at], (parent->n - at) * sizeof(*parent->children));
 	parent->children[at] = p;
 	parent->n++;
-	if (renew_list(parent)) {
+	if (place_renew_list(parent)) {
 		remove_child(parent, p);
 		place_fini(p);
 		free(p);
@@ -288,12 +288,35 @@ int namespace_make(struct namespace *ns, const char *at, struct place **place, s
 	return 0;
 }
 
+int namespace_each(const struct namespace *ns, int (*fn)(const struct place_record *record, void *arg), void *arg)
+{
+	const struct place *p = &ns->root;
+	uint32_t next = 0;
+	int res = 0;
+
+	while (!res) {
+		if (next < p->n) {
+			p = p->children[next];
+			const struct place_record record = { p->id, p->parent->id, p->name };
+			res = fn(&record, arg);
+			next = 0;
+		} else if (p->parent) {
+			bool found;
+			next = child_index(p->parent, p->name, strlen(p->name), &found) + 1;
+			p = p->parent;
+		} else {
+			break;
+		}
+	}
+	return res;
+}
+
 int namespace_set(struct place *p, struct mount *m)
 {
 	struct mount *old = p->mount;
 
 	p->mount = m;
-	if (!p->parent || !renew_list(p->parent))
+	if (!p->parent || !place_renew_list(p->parent))
 		return 0;
 	p->mount = old;
 	return -ENOMEM;

@@ -218,6 +218,14 @@ int rig_mount(struct rig *rig, const char *at, struct tree *t, struct graft_erro
 	return mounts_add(rig->server, tree_config(at, t), err ? err : &own);
 }
 
+int rig_mount_slot(struct rig *rig, const char *at, struct tree *t, uint32_t slot, struct graft_error *err)
+{
+	struct mount_config *m = tree_config(at, t);
+
+	m->slot = slot;
+	return mounts_add(rig->server, m, err);
+}
+
 int rig_remount(struct rig *rig, const char *at, struct tree *t, struct graft_error *err)
 {
 	struct graft_error own = { 0 };

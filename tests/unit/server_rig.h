@@ -68,6 +68,8 @@ struct rig *rig_connect(struct rig *rig, enum graft_transport kind);
 
 /* The calls of mounts.h. A mount of a tree; err may be NULL. */
 int rig_mount(struct rig *rig, const char *at, struct tree *t, struct graft_error *err);
+/* Must get that slot. */
+int rig_mount_slot(struct rig *rig, const char *at, struct tree *t, uint32_t slot, struct graft_error *err);
 int rig_remount(struct rig *rig, const char *at, struct tree *t, struct graft_error *err);
 int rig_umount(struct rig *rig, const char *at);
 int rig_umount_strict(struct rig *rig, const char *at, struct graft_error *err);
