@@ -48,6 +48,8 @@ struct control_host {
 	int (*remount)(void *server, const struct mount_spec *spec, struct graft_error *err);
 	int (*umount)(void *server, const char *at, bool strict, struct graft_error *err);
 	int (*each_mount)(void *server, int (*fn)(const struct mount_info *, void *), void *arg);
+	/* Calls a plugin, so not within each_mount. */
+	int (*ask)(void *server, const char *at, const char *what, const char *in, graft_ask_put *put, void *arg);
 
 	/* mounts_pseudo_each and its kind. */
 	int (*each_place)(void *server, int (*fn)(const struct place_record *, void *), void *arg);

@@ -62,6 +62,13 @@ static int host_restore_places(void *server, const struct place_record *list, si
 	return mounts_pseudo_restore(s->server, list, n, last_id, err);
 }
 
+static int host_ask(void *server, const char *at, const char *what, const char *in, graft_ask_put *put, void *arg)
+{
+	const struct control_server *s = server;
+
+	return mounts_ask(s->server, at, what, in, put, arg);
+}
+
 /* --- listings: each caller's function is called with our structure */
 
 struct each_transport {
@@ -207,6 +214,7 @@ void control_host_init(struct control_host *host, struct control_server *s)
 		.each_place = host_each_place,
 		.last_place = host_last_place,
 		.restore_places = host_restore_places,
+		.ask = host_ask,
 		.each_transport = host_each_transport,
 		.each_metric = host_each_metric,
 		.each_plugin = host_each_plugin,

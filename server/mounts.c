@@ -171,3 +171,32 @@ int mounts_pseudo_restore(struct server *s, const struct place_record *list, siz
 
 	return run(s, &c.change, restore_run);
 }
+
+static struct mount *hold_at(struct server *s, const char *at)
+{
+	LOCK_SCOPE(&s->mounts.lock);
+	struct mount *m = s->mounts.first;
+
+	while (m && strcmp(m->at, at) != 0)
+		m = m->next;
+	if (m)
+		mount_hold(m);
+	return m;
+}
+
+int mounts_ask(struct server *s, const char *at, const char *what, const char *in, graft_ask_put *put, void *arg)
+{
+	struct mount *m = hold_at(s, at);
+	int res = -EOPNOTSUPP;
+
+	if (!m)
+		return -ENOENT;
+	for (uint32_t i = 0; i < m->nmembers && res == -EOPNOTSUPP; i++) {
+		struct mount_member *member = &m->members[i];
+
+		if (member->desc->ask)
+			res = member->desc->ask(member->inst, what, in, put, arg);
+	}
+	mount_release(m);
+	return res > 0 ? -EIO : res;
+}

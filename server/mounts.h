@@ -60,4 +60,11 @@ int mounts_pseudo_restore(struct server *s, const struct place_record *list, siz
 /* The highest place id that was ever given. */
 uint64_t mounts_pseudo_last(struct server *s);
 
+/*
+ * graft_plugin.ask of the mount at that path, its members from the outermost on: what the first answers that knows the
+ * word. -ENOENT: nothing is mounted there; -EOPNOTSUPP: no member knows it. The mount stays alive meanwhile; an umount
+ * does not wait.
+ */
+int mounts_ask(struct server *s, const char *at, const char *what, const char *in, graft_ask_put *put, void *arg);
+
 #endif

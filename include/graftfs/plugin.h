@@ -300,6 +300,8 @@ enum graft_reach {
 };
 
 typedef void graft_reach_add(void *arg, const char *path, uint32_t access);
+/* Takes a piece of an answer of graft_plugin.ask; bytes are copied. */
+typedef void graft_ask_put(void *arg, const char *bytes, size_t len);
 
 /*
  * The one exported object. Life cycle of an instance, each step on a thread of the server that may block:
@@ -356,6 +358,14 @@ struct graft_plugin {
 	 * refuse it everything else, TCP included. -errno: it cannot be told, or needs file handles. NULL as well.
 	 */
 	int (*reach)(const void *settings, graft_reach_add *add, void *arg);
+
+	/*
+	 * Asks or tells an instance what only its kind of file system knows, for the control API. what: one word; in:
+	 * what belongs to it, or NULL. The answer is put, piece by piece. 0; -EOPNOTSUPP: nothing of that name, then
+	 * the member below is asked; -errno: what was put is dropped. Between start and quiesce, beside requests and
+	 * other calls of it, whatever `threads` says; on a thread that may block.
+	 */
+	int (*ask)(struct graft_inst *, const char *what, const char *in, graft_ask_put *put, void *arg);
 };
 
 /* Bytes a directory entry takes in dst: lets a backend test the room before it looks the name up. */

@@ -350,6 +350,19 @@ static int host_each_mount(void *server, int (*fn)(const struct mount_info *, vo
 	return res;
 }
 
+static int host_ask(void *server, const char *at, const char *what, const char *in, graft_ask_put *put, void *arg)
+{
+	LOCK_SCOPE(&fake.lock);
+	size_t i = find(at);
+
+	(void)server;
+	(void)what;
+	(void)in;
+	(void)put;
+	(void)arg;
+	return i < fake.nmounts ? -EOPNOTSUPP : -ENOENT;
+}
+
 static int host_each_transport(void *server, int (*fn)(const struct control_transport *, void *), void *arg)
 {
 	static const struct control_transport transports[] = {
@@ -476,6 +489,7 @@ const struct control_host *fake_host(void)
 		.remount = host_remount,
 		.umount = host_umount,
 		.each_mount = host_each_mount,
+		.ask = host_ask,
 		.each_transport = host_each_transport,
 		.each_metric = host_each_metric,
 		.each_plugin = host_each_plugin,

@@ -112,6 +112,19 @@ static void destroy(struct graft_inst *inst)
 	step("destroy", inst->name, NULL);
 }
 
+/* "two", outermost, knows what "both" is as well, but not what "one" is. */
+static int ask(struct graft_inst *inst, const char *what, const char *in, graft_ask_put *put, void *arg)
+{
+	if (!strcmp(what, "wrong"))
+		return 1;
+	if (strcmp(what, "both") != 0 && strcmp(what, inst->name) != 0)
+		return -EOPNOTSUPP;
+	put(arg, inst->name, strlen(inst->name));
+	put(arg, " ", 1);
+	put(arg, in ? in : "", in ? strlen(in) : 0);
+	return strcmp(in ? in : "", "full") != 0 ? 0 : -ENOSPC;
+}
+
 #define PLUGIN(of_name, of_kind, make)                                                                                 \
 	{                                                                                                              \
 		.desc = {                                                                                              \
@@ -124,6 +137,7 @@ static void destroy(struct graft_inst *inst)
 			.session_open = open_session,                                                                  \
 			.session_close = close_session,                                                                \
 			.quiesce = quiesce,                                                                            \
+			.ask = ask,                                                                                    \
 			.destroy = destroy                                                                             \
 		}                                                                                                      \
 	}
@@ -184,6 +198,37 @@ static void test_life(void **state)
 	assert_string_equal(life,
 			    "create one, create two, start one, start two, open one, open two, close two, close one, "
 			    "quiesce two, quiesce one, destroy two, destroy one");
+}
+
+static void note(void *arg, const char *bytes, size_t len)
+{
+	strncat(arg, bytes, len);
+}
+
+static void test_ask(void **state)
+{
+	static const struct {
+		const char *at, *what, *in;
+		int res;
+		const char *said;
+	} cases[] = {
+		{ "/", "both", "in", 0, "two in" },          { "/", "one", NULL, 0, "one " },
+		{ "/", "none", NULL, -EOPNOTSUPP, "" },      { "/x", "one", NULL, -ENOENT, "" },
+		{ "/", "one", "full", -ENOSPC, "one full" }, { "/", "wrong", NULL, -EIO, "" },
+	};
+	struct graft_error err = { 0 };
+
+	(void)state;
+	assert_int_equal(server_mount(server, &config, &err), 0);
+	assert_int_equal(server_start(server, &err), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char said[64] = "";
+
+		assert_int_equal(mounts_ask(server, cases[i].at, cases[i].what, cases[i].in, note, said), cases[i].res);
+		assert_string_equal(said, cases[i].said);
+	}
+	assert_int_equal(mounts_remove(server, "/", false, &err), 0);
+	assert_int_equal(mounts_ask(server, "/", "one", NULL, note, NULL), -ENOENT);
 }
 
 static void test_create_fails(void **state)
@@ -394,6 +439,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_life, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_ask, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_create_fails, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_start_fails, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_session_fails, set_up, tear_down),
