@@ -65,6 +65,7 @@ struct control_host {
 	const struct op_stats *(*stats)(void *server);
 	void (*op_read)(const struct op_stats *stats, uint32_t opcode, struct op_sum *sum);
 	uint64_t (*op_bound)(uint32_t bucket);
+	void (*reads)(const struct op_stats *stats, struct op_reads *sum);
 	const char *(*op_name)(uint32_t opcode); /* "LOOKUP"; NULL for one that is not known */
 
 	/* Prints the effective configuration as INI. */

@@ -221,6 +221,7 @@ void control_host_init(struct control_host *host, struct control_server *s)
 		.stats = host_stats,
 		.op_read = op_stats_read,
 		.op_bound = op_stats_bound,
+		.reads = op_stats_reads,
 		.op_name = host_op_name,
 		.dump_config = host_dump_config,
 		.stop = host_stop,

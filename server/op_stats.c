@@ -19,8 +19,10 @@ struct op_cell {
 	_Atomic uint64_t buckets[OP_STATS_BUCKETS];
 };
 
+/* reads: in the page of READ's own cell. One counter is both distributions. */
 struct shard {
-	alignas(4096) struct op_cell cells[GRAFT_OP_COUNT];
+	alignas(4096) _Atomic uint64_t reads[IO_SIZES][IO_TIMES];
+	struct op_cell cells[GRAFT_OP_COUNT];
 };
 
 struct op_stats {
@@ -79,6 +81,30 @@ void op_stats_count_bytes(struct op_stats *s, uint32_t shard, uint32_t opcode, u
 	shard_add(&c->bytes, shard, bytes, memory_order_relaxed);
 }
 
+static const uint64_t read_times[] = IO_READ_TIMES;
+
+void op_stats_count_read(struct op_stats *s, uint32_t shard, uint64_t bytes, uint64_t ns)
+{
+	op_stats_count_bytes(s, shard, FUSE_READ, bytes);
+	if (shard >= OP_STATS_SHARDS)
+		shard = SHARD_SHARED;
+	shard_add(&s->shards[shard].reads[io_size_class(bytes)][io_time_class(read_times, ns)], shard, 1,
+		  memory_order_relaxed);
+}
+
+void op_stats_reads(const struct op_stats *s, struct op_reads *sum)
+{
+	*sum = (struct op_reads){ 0 };
+	for (uint32_t i = 0; i < OP_STATS_SHARDS * IO_SIZES * IO_TIMES; i++) {
+		uint32_t size = i / IO_TIMES % IO_SIZES, time = i % IO_TIMES;
+		uint64_t n = atomic_load_explicit(&s->shards[i / (IO_SIZES * IO_TIMES)].reads[size][time],
+						  memory_order_relaxed);
+
+		sum->sizes[size] += n;
+		sum->times[time] += n;
+	}
+}
+
 void op_stats_read(const struct op_stats *s, uint32_t opcode, struct op_sum *sum)
 {
 	*sum = (struct op_sum){ 0 };
@@ -123,6 +149,12 @@ void op_stats_merge(struct op_stats *to, const struct op_stats *from)
 		add(&t->bytes, &f->bytes);
 		for (uint32_t b = 0; b < OP_STATS_BUCKETS; b++)
 			add(&t->buckets[b], &f->buckets[b]);
+	}
+	for (uint32_t i = 0; i < OP_STATS_SHARDS * IO_SIZES * IO_TIMES; i++) {
+		uint32_t size = i / IO_TIMES % IO_SIZES, time = i % IO_TIMES;
+
+		add(&to->shards[SHARD_SHARED].reads[size][time],
+		    &from->shards[i / (IO_SIZES * IO_TIMES)].reads[size][time]);
 	}
 }
 

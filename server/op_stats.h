@@ -3,6 +3,7 @@
 #ifndef GRAFT_SERVER_OP_STATS_H
 #define GRAFT_SERVER_OP_STATS_H
 
+#include "lib/io_class.h"
 #include "server/shard.h"
 
 #include <graftfs/fuse.h>
@@ -24,6 +25,8 @@ void op_stats_count(struct op_stats *s, uint32_t shard, uint32_t opcode, bool er
 
 /* Any thread: file data that a request moved, if it was any. */
 void op_stats_count_bytes(struct op_stats *s, uint32_t shard, uint32_t opcode, uint64_t bytes);
+/* The same for a READ that succeeded, which took ns; it is counted by size and time as well. */
+void op_stats_count_read(struct op_stats *s, uint32_t shard, uint64_t bytes, uint64_t ns);
 
 /* Sums over the shards; not a snapshot: a request may be counted in one field and not yet in another. */
 struct op_sum {
@@ -32,6 +35,11 @@ struct op_sum {
 	uint64_t buckets[OP_STATS_BUCKETS]; /* of this bucket alone, not cumulative */
 };
 void op_stats_read(const struct op_stats *s, uint32_t opcode, struct op_sum *sum);
+/* READs that succeeded, by the bytes they gave and by the time they took (IO_READ_TIMES). */
+struct op_reads {
+	uint64_t sizes[IO_SIZES], times[IO_TIMES];
+};
+void op_stats_reads(const struct op_stats *s, struct op_reads *sum);
 void op_sum_add(struct op_sum *to, const struct op_sum *from);
 /* Adds what was counted in from; nobody counts in it any more, others may in the one it goes to. */
 void op_stats_merge(struct op_stats *to, const struct op_stats *from);

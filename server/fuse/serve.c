@@ -68,6 +68,15 @@ static uint64_t moved(const struct request *r, uint64_t used)
 	return used > sizeof(struct fuse_out_header) ? used - sizeof(struct fuse_out_header) : 0;
 }
 
+/* Bytes of those requests that move file data. */
+static void count_data(const struct request *r, struct op_stats *stats, uint64_t used, uint64_t ns)
+{
+	if (r->header.opcode == FUSE_READ)
+		op_stats_count_read(stats, r->shard, moved(r, used), ns);
+	else
+		op_stats_count_bytes(stats, r->shard, r->header.opcode, moved(r, used));
+}
+
 /* Writes the reply and lets go of all but the transport's request itself. *ended: when. */
 static uint64_t answer(struct request *r, int res, uint64_t *ended)
 {
@@ -79,7 +88,7 @@ static uint64_t answer(struct request *r, int res, uint64_t *ended)
 	*ended = clock_ns(CLOCK_MONOTONIC);
 	op_stats_count(stats, r->shard, counter_index(r), res != 0, *ended - r->began);
 	if (!res && r->op->flags & OP_OFFSET)
-		op_stats_count_bytes(stats, r->shard, r->header.opcode, moved(r, used));
+		count_data(r, stats, used, *ended - r->began);
 	if (log_level() >= GRAFT_LOG_TRACE)
 		trace(r, res);
 	arena_reset(&r->arena);

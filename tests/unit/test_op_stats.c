@@ -69,6 +69,39 @@ static void test_buckets(void **state)
 	}
 }
 
+/* Each class takes its bounds, and nothing else does. */
+static void test_reads(void **state)
+{
+	static const uint64_t times[] = IO_READ_TIMES;
+	struct op_stats *s = op_stats_new(), *all = op_stats_new();
+	struct op_reads sum;
+	struct op_sum bytes;
+
+	(void)state;
+	assert_non_null(s);
+	for (uint32_t i = 0; i < IO_SIZES; i++) {
+		uint64_t least = i ? io_size_bound(i - 1) + 1 : 0;
+
+		assert_int_equal(io_size_class(least), i);
+		assert_int_equal(io_size_class(io_size_bound(i)), i);
+		op_stats_count_read(s, i, least, i ? times[i - 1] + 1 : 0);
+		op_stats_count_read(s, UINT32_MAX, least, times[i]);
+		op_stats_reads(s, &sum);
+		for (uint32_t k = 0; k < IO_SIZES; k++) {
+			assert_int_equal(sum.sizes[k], k <= i ? 2 : 0);
+			assert_int_equal(sum.times[k], k <= i ? 2 : 0);
+		}
+	}
+	op_stats_read(s, FUSE_READ, &bytes);
+	assert_int_equal(bytes.bytes, 2 * (1 + 4 + 16 + 64 + 128 + 512 + 1024) << 10);
+	op_stats_merge(all, s);
+	op_stats_reads(all, &sum);
+	for (uint32_t k = 0; k < IO_SIZES; k++)
+		assert_int_equal(sum.sizes[k] + sum.times[k], 4);
+	op_stats_free(s);
+	op_stats_free(all);
+}
+
 static void test_sums(void **state)
 {
 	struct op_stats *s = op_stats_new();
@@ -235,6 +268,7 @@ static void test_memory(void **state)
 	assert_int_equal(pages_there(), 0);
 	for (uint32_t i = 0; i < 100; i++)
 		op_stats_count(s, 1, FUSE_READ, false, i * 100000);
+	op_stats_count_read(s, 1, 2 << 20, UINT64_MAX);
 	assert_int_equal(pages_there(), 1);
 	op_stats_free(s);
 	map.fails = true;
@@ -245,8 +279,9 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bounds), cmocka_unit_test(test_buckets), cmocka_unit_test(test_sums), cmocka_unit_test(test_claims),
-		cmocka_unit_test(test_merge),  cmocka_unit_test(test_threads), cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_bounds),  cmocka_unit_test(test_buckets), cmocka_unit_test(test_reads),
+		cmocka_unit_test(test_sums),    cmocka_unit_test(test_claims),  cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_threads), cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
