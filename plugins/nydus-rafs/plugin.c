@@ -4,6 +4,9 @@
 #include "push.h"
 #include "rafs/codec/crypto.h"
 
+#include <errno.h>
+#include <string.h>
+
 #define WANTED                                                                                                         \
 	(FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_AUTO_INVAL_DATA | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |            \
 	 FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_CACHE_SYMLINKS | FUSE_SUBMOUNTS | FUSE_ALLOW_IDMAP |              \
@@ -108,6 +111,20 @@ static void load_crypto(void)
 	crypto_get(NULL);
 }
 
+static int plugin_ask(struct graft_inst *inst, const char *what, const char *in, graft_ask_put *put, void *arg)
+{
+	char text[RAFS_SUPER_JSON];
+
+	(void)in;
+	if (strcmp(what, "superblock") != 0)
+		return -EOPNOTSUPP;
+	int len = rafs_super_json(inst->image, text, sizeof(text));
+	if (len < 0)
+		return len;
+	put(arg, text, (size_t)len);
+	return 0;
+}
+
 extern const struct graft_plugin graft_plugin_v1;
 
 GRAFT_PLUGIN_EXPORT const struct graft_plugin graft_plugin_v1 = {
@@ -133,4 +150,5 @@ GRAFT_PLUGIN_EXPORT const struct graft_plugin graft_plugin_v1 = {
 	.session_close = plugin_session_close,
 	.quiesce = plugin_quiesce,
 	.destroy = instance_free,
+	.ask = plugin_ask,
 };

@@ -59,6 +59,9 @@ struct rafs_origin {
 int rafs_image_open(struct rafs_image **image, struct rafs_origin *origin, struct graft_error *err);
 void rafs_image_close(struct rafs_image *image);
 const struct rafs_super *rafs_image_super(const struct rafs_image *image);
+/* The superblock as nydusd's API shows it (interfaces 3.3): JSON with a NUL, at most RAFS_SUPER_JSON bytes. Its length; -ERANGE. */
+#define RAFS_SUPER_JSON 2048
+int rafs_super_json(const struct rafs_image *image, char *to, size_t room);
 /* Entry i < blobs of the blob table. The object's own memory. */
 const struct rafs_blob_info *rafs_image_blob(const struct rafs_image *image, uint32_t i);
 /* Prefetch table entry i < prefetch_entries: an inode number, 0 at the end of the list. */

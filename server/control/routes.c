@@ -25,7 +25,7 @@ static const struct route routes[] = {
 	{ "/api/v1/daemon/start", "PUT", nydus_start, BODY_NONE, false },
 	{ "/api/v1/daemon/exit", "PUT", nydus_exit, BODY_NONE, false },
 	{ "/api/v1/daemon/events", "GET", nydus_events, BODY_NONE, false },
-	{ "/api/v1/daemon/backend", "GET", nydus_backend, BODY_NONE, false },
+	{ "/api/v1/daemon/backend", "GET", nydus_backend, BODY_NONE, true },
 	/* nydusd looks for the mount point before it looks at method and body. */
 	{ "/api/v1/mount", "POST", nydus_mount, BODY_ANY, true },
 	{ "/api/v1/mount", "PUT", nydus_mount, BODY_ANY, true },

@@ -352,15 +352,19 @@ static int host_each_mount(void *server, int (*fn)(const struct mount_info *, vo
 
 static int host_ask(void *server, const char *at, const char *what, const char *in, graft_ask_put *put, void *arg)
 {
-	LOCK_SCOPE(&fake.lock);
-	size_t i = find(at);
+	const char *type = fake_key(at, "type", 0), *source = fake_key(at, "source", 0);
 
 	(void)server;
-	(void)what;
 	(void)in;
-	(void)put;
-	(void)arg;
-	return i < fake.nmounts ? -EOPNOTSUPP : -ENOENT;
+	if (!type)
+		return -ENOENT;
+	if (strcmp(type, "nydus-rafs") != 0 || strcmp(what, "superblock") != 0)
+		return -EOPNOTSUPP;
+	if (!strcmp(source, "/torn"))
+		return -EIO;
+	put(arg, "{\"magic\":", 9);
+	put(arg, "3774210530}", 11);
+	return 0;
 }
 
 static int host_each_transport(void *server, int (*fn)(const struct control_transport *, void *), void *arg)

@@ -401,9 +401,13 @@ static void start_events_and_backend(void **state)
 	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/r",
 		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":\"\"}"),
 	       204, NULL);
-	expect(call(*state, "GET", "/api/v1/daemon/backend?mountpoint=/r", NULL), 500,
-	       "{\"code\":\"UNDEFINED\",\"message\":\"FsBackendInfo(Metrics(Daemon(Other(\\\"the superblock is shown "
-	       "by: graftctl image show SOURCE\\\"))))\"}");
+	expect(call(*state, "GET", "/api/v1/daemon/backend?mountpoint=/r", NULL), 200, "{\"magic\":3774210530}");
+	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/t",
+		    "{\"fs_type\":\"rafs\",\"source\":\"/torn\",\"config\":\"\"}"),
+	       204, NULL);
+	expect(call(*state, "GET", "/api/v1/daemon/backend?mountpoint=/t", NULL), 500,
+	       "{\"code\":\"UNDEFINED\",\"message\":\"FsBackendInfo(Metrics(Daemon(Other(\\\"Input/output "
+	       "error\\\"))))\"}");
 }
 
 static void exit_answers_before_it_stops(void **state)

@@ -582,6 +582,68 @@ static void digest_that_is_wrong(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, fresh, nrf_free)
 
+struct text {
+	char bytes[4096];
+	size_t len;
+};
+
+static void put_text(void *arg, const char *bytes, size_t len)
+{
+	struct text *text = arg;
+
+	assert_true(text->len + len < sizeof(text->bytes));
+	memcpy(text->bytes + text->len, bytes, len);
+	text->len += len;
+}
+
+/* As nydusd 2.4.4 showed the same images. */
+static void superblocks_are_told(void **state)
+{
+#define TIMEOUTS                                                                                                       \
+	"\"attr_timeout\":{\"secs\":4294967296,\"nanos\":0},\"entry_timeout\":{\"secs\":4294967296,\"nanos\":0},"           \
+	"\"is_chunk_dict\":false,"
+	static const struct {
+		const char *image, *json;
+	} rows[] = {
+		{ "v5-prefetch",
+		  "{\"magic\":1380009555,\"version\":1280,\"sb_size\":8192,\"root_inode\":0,\"chunk_size\":1048576,"
+		  "\"batch_size\":0,\"inodes_count\":421,\"flags\":{\"bits\":180},\"inode_table_entries\":423,"
+		  "\"inode_table_offset\":8192,\"blob_table_size\":72,\"blob_table_offset\":9896,"
+		  "\"extended_blob_table_offset\":9968,\"extended_blob_table_entries\":1,\"blob_device_table_count\":0,"
+		  "\"blob_device_table_offset\":0,\"prefetch_table_offset\":9888,\"prefetch_table_entries\":2," TIMEOUTS
+		  "\"meta_blkaddr\":0,\"root_nid\":0,\"chunk_table_offset\":0,\"chunk_table_size\":0}" },
+		{ "v6-prefetch",
+		  "{\"magic\":3774210530,\"version\":1536,\"sb_size\":0,\"root_inode\":0,\"chunk_size\":1048576,"
+		  "\"batch_size\":0,\"inodes_count\":423,\"flags\":{\"bits\":16777396},\"inode_table_entries\":0,"
+		  "\"inode_table_offset\":0,\"blob_table_size\":256,\"blob_table_offset\":4096,"
+		  "\"extended_blob_table_offset\":0,\"extended_blob_table_entries\":0,\"blob_device_table_count\":1,"
+		  "\"blob_device_table_offset\":1408,\"prefetch_table_offset\":4352,\"prefetch_table_entries\":2," TIMEOUTS
+		  "\"meta_blkaddr\":2,\"root_nid\":128,\"chunk_table_offset\":65536,\"chunk_table_size\":27360}" },
+		{ "v6-merged",
+		  "{\"magic\":3774210530,\"version\":1536,\"sb_size\":0,\"root_inode\":0,\"chunk_size\":1048576,"
+		  "\"batch_size\":0,\"inodes_count\":412,\"flags\":{\"bits\":16777270},\"inode_table_entries\":0,"
+		  "\"inode_table_offset\":0,\"blob_table_size\":512,\"blob_table_offset\":4096,"
+		  "\"extended_blob_table_offset\":0,\"extended_blob_table_entries\":0,\"blob_device_table_count\":2,"
+		  "\"blob_device_table_offset\":1408,\"prefetch_table_offset\":0,\"prefetch_table_entries\":0," TIMEOUTS
+		  "\"meta_blkaddr\":2,\"root_nid\":128,\"chunk_table_offset\":65536,\"chunk_table_size\":27120}" },
+	};
+	struct nrf *f = *state;
+	char small[100];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct text text = { .len = 0 };
+
+		nrf_reset(f);
+		nrf_set_image(f, rows[i].image);
+		assert_int_equal(nrf_start(f), 0);
+		assert_int_equal(graft_plugin_v1.ask(f->inst, "superblock", NULL, put_text, &text), 0);
+		assert_string_equal(text.bytes, rows[i].json);
+		assert_int_equal(graft_plugin_v1.ask(f->inst, "super", NULL, put_text, &text), -EOPNOTSUPP);
+		assert_int_equal(rafs_super_json(f->inst->image, small, sizeof(small)), -ERANGE);
+		nrf_stop(f);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -600,6 +662,7 @@ int main(void)
 		T(nothing_changes),
 		T(digests_of_inodes),
 		T(digest_that_is_wrong),
+		T(superblocks_are_told),
 	};
 
 	return cmocka_run_group_tests_name("nydus-rafs-meta", tests, NULL, NULL);
