@@ -105,3 +105,22 @@ void answer_nydus(struct answer *a, unsigned status, const char *what, const cha
 	answer_json(a, status,
 		    message ? json_pack("{s:s, s:o}", "code", "UNDEFINED", "message", answer_string(message)) : NULL);
 }
+
+void answer_unread(struct answer *a, const char *fmt, ...)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+	va_list ap;
+
+	if (to) {
+		fputs("{ \"error\": \"", to);
+		va_start(ap, fmt);
+		vfprintf(to, fmt, ap);
+		va_end(ap);
+		fputs("\nAll previous unanswered requests will be dropped.\" }", to);
+		fclose(to);
+	}
+	answer_text(a, 400, "application/json", text, len);
+	a->unread = true;
+}

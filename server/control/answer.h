@@ -13,7 +13,8 @@ struct answer {
 	const char *allow; /* Allow, static; NULL: none */
 	char *body;        /* owned, of malloc */
 	size_t len;
-	bool stop; /* once it is sent the daemon shall end */
+	bool unread; /* of nydusd's HTTP library, which could not read the request */
+	bool stop;   /* once it is sent the daemon shall end */
 };
 
 void answer_fini(struct answer *a);
@@ -33,6 +34,9 @@ void answer_error(struct answer *a, unsigned status, int code, const char *fmt, 
  * text stands in quotation marks; text (or NULL) is quoted as Rust does, tail follows.
  */
 void answer_nydus(struct answer *a, unsigned status, const char *what, const char *text, const char *tail);
+
+/* The error form of nydusd's HTTP library: no JSON text, as its line break is a real one. Status 400. */
+void answer_unread(struct answer *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A JSON string; bytes that are not UTF-8 become '?'. NULL when out of memory. */
 json_t *answer_string(const char *text);

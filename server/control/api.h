@@ -17,6 +17,7 @@ struct api {
 struct request {
 	const char *method; /* "GET", as sent */
 	struct uri uri;
+	size_t line; /* bytes of its first line */
 	const char *body; /* bytes of body_len and a NUL; NULL: none */
 	size_t body_len;
 	struct answer answer;
@@ -25,6 +26,8 @@ struct request {
 typedef void api_handler(const struct api *api, struct request *req);
 
 struct route;
+/* Whether its address is graftfs's own, and not nydusd's: those have other limits and forms of errors. */
+bool route_is_own(const struct request *req);
 /* NULL where there is none, the method is wrong or a body is where none may be; the answer is set then. */
 const struct route *route_find(struct request *req);
 /* Whether its handler may block: then it must run on a worker. */
@@ -35,6 +38,8 @@ void route_run(const struct route *route, const struct api *api, struct request 
  * 503; text is one clear sentence.
  */
 void route_refuse(struct request *req, unsigned status, int code, const char *text);
+/* The same where there are too many connections. */
+void route_refuse_connection(struct request *req);
 
 /* nydusd's API: nydus.c, nydus_info.c. */
 api_handler nydus_daemon_get, nydus_daemon_v2_get, nydus_daemon_put, nydus_start, nydus_exit, nydus_events;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The HTTP server: connections and bodies by libmicrohttpd, whose thread finds the handler and never blocks. */
 #include "server/control/http.h"
-#include "server/control/body.h"
+
+#include "server/control/http_limits.h"
 
 #include "lib/cleanup.h"
 
@@ -20,7 +21,6 @@
 #define DRAIN_MAX (64ull << 20) /* bytes of a body that is too large: read on, so that the client reads our answer */
 #define STOP_ANSWERED_S 3       /* for answers of what runs */
 #define STOP_REFUSED_S 1        /* for those with 503 after that */
-#define TOO_LARGE "the body of a request may have at most 2 MiB"
 
 enum peer { PEER_GOOD, PEER_FOREIGN, PEER_TOO_MANY };
 
@@ -38,8 +38,9 @@ struct exchange {
 	/* the HTTP thread's; req is the worker's while working */
 	char *body;
 	size_t room;
-	uint64_t drained; /* bytes of a body that is too large */
+	uint64_t drained; /* bytes of a body that nobody wants */
 	bool begun, counted;
+	bool refused; /* the answer is there before the body */
 	const struct route *route;
 	/* protected by http->lock */
 	unsigned owners;
@@ -89,6 +90,7 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *con
 		return NULL;
 	x->http = arg;
 	x->owners = 1;
+	x->req.line = strlen(target);
 	x->connection = connection;
 	if (uri_init(&x->req.uri, target) == 0)
 		return x;
@@ -164,6 +166,10 @@ static enum MHD_Result send_answer(struct exchange *x, bool last)
 	a->len = 0;
 	if (a->type)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, a->type);
+	if (!route_is_own(&x->req)) {
+		MHD_add_response_header(response, MHD_HTTP_HEADER_SERVER, a->unread ? "Firecracker API" : "Nydus API");
+		MHD_set_response_options(response, MHD_RF_SEND_KEEP_ALIVE_HEADER, MHD_RO_END);
+	}
 	if (a->allow)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, a->allow);
 	if (last)
@@ -179,7 +185,7 @@ static enum MHD_Result refuse(struct exchange *x, unsigned status, int code, con
 	return send_answer(x, true);
 }
 
-/* Length and expectation are known before the body comes. */
+/* Length and expectation are known before the body comes: one that nobody would read to its end. */
 static bool refuse_at_once(struct exchange *x)
 {
 	const char *length =
@@ -187,24 +193,32 @@ static bool refuse_at_once(struct exchange *x)
 	const char *expect = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
 	unsigned long long bytes = length ? strtoull(length, NULL, 10) : 0;
 
-	return bytes > DRAIN_MAX || (bytes > BODY_MAX && expect && !strcasecmp(expect, "100-continue"));
+	if (bytes <= http_limits_body(&x->req))
+		return false;
+	http_limits_refuse_body(&x->req, bytes);
+	x->refused = true;
+	return bytes > DRAIN_MAX || (expect && !strcasecmp(expect, "100-continue"));
 }
 
 /* Headers are here. */
-static enum MHD_Result begin(struct exchange *x, const char *method)
+static enum MHD_Result begin(struct exchange *x, const char *method, const char *version)
 {
 	const struct peer_connection *p = peer_of(x->connection);
 
 	x->begun = true;
 	x->req.method = strdup(method);
+	x->req.line += strlen(method) + strlen(version) + 2; /* blanks */
 	if (!x->req.method || !p)
 		return MHD_NO;
 	if (p->peer == PEER_FOREIGN)
 		return refuse(x, 403, EPERM, "only root and the daemon's own user may use this socket");
-	if (p->peer == PEER_TOO_MANY)
-		return refuse(x, 503, EAGAIN, "too many connections");
+	if (p->peer == PEER_TOO_MANY) {
+		route_refuse_connection(&x->req);
+		return send_answer(x, true);
+	}
 	if (refuse_at_once(x))
-		return refuse(x, 413, EMSGSIZE, TOO_LARGE);
+		return send_answer(x, true);
+	x->refused = x->refused || !http_limits_head(x->connection, &x->req);
 	return MHD_YES;
 }
 
@@ -213,7 +227,7 @@ static enum MHD_Result collect(struct exchange *x, const char *data, size_t *siz
 {
 	size_t len = x->req.body_len + *size;
 
-	if (x->drained || len > BODY_MAX) {
+	if (x->refused || x->drained || len > http_limits_body(&x->req)) {
 		free(x->body);
 		x->body = NULL;
 		x->drained += x->drained ? *size : len;
@@ -317,8 +331,10 @@ static bool enter(struct exchange *x)
 /* The request is here as a whole. */
 static enum MHD_Result dispatch(struct exchange *x)
 {
-	if (x->drained)
-		return refuse(x, 413, EMSGSIZE, TOO_LARGE);
+	if (x->drained && !x->refused)
+		http_limits_refuse_body(&x->req, x->drained);
+	if (x->drained || x->refused)
+		return send_answer(x, false);
 	if (!enter(x))
 		return refuse(x, 503, ESHUTDOWN, "the daemon is ending");
 	x->req.body = x->req.body_len ? x->body : NULL;
@@ -354,11 +370,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	(void)arg;
 	(void)connection;
 	(void)url;
-	(void)version;
 	if (!x)
 		return MHD_NO;
 	if (!x->begun)
-		return begin(x, method);
+		return begin(x, method, version);
 	if (*size)
 		return collect(x, data, size);
 	return x->counted ? finish(x) : dispatch(x);

@@ -16,6 +16,7 @@ struct route {
 };
 
 #define OWN "/api/graft/v1"
+#define TOO_MANY "{ \"error\": \"Too many open connections\" }" /* of nydusd's HTTP library */
 
 static const struct route routes[] = {
 	{ "/api/v1/daemon", "GET", nydus_daemon_get, BODY_NONE, false },
@@ -48,7 +49,7 @@ static const struct route routes[] = {
 };
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
 
-static bool is_own(const struct request *req)
+bool route_is_own(const struct request *req)
 {
 	return !strncmp(req->uri.path, "/api/graft/", strlen("/api/graft/")) || !strcmp(req->uri.path, "/metrics");
 }
@@ -76,7 +77,7 @@ static const struct route *refuse_method(struct request *req)
 {
 	const char *allow = allowed(req->uri.path);
 
-	if (!is_own(req)) {
+	if (!route_is_own(req)) {
 		answer_nydus(&req->answer, allow ? 400 : 404, allow ? "BadRequest" : "NoRoute", NULL, NULL);
 	} else if (!allow) {
 		answer_error(&req->answer, 404, ENOENT, "there is nothing at %.200s", req->uri.path);
@@ -92,6 +93,10 @@ const struct route *route_find(struct request *req)
 {
 	const struct route *found = NULL;
 
+	if (req->uri.path[0] != '/') {
+		answer_nydus(&req->answer, 400, "BadRequest", NULL, NULL);
+		return NULL;
+	}
 	for (size_t i = 0; i < NROUTES && !found; i++)
 		if (!strcmp(req->uri.path, routes[i].path) &&
 		    (routes[i].method[0] == '*' || !strcmp(req->method, routes[i].method)))
@@ -100,7 +105,7 @@ const struct route *route_find(struct request *req)
 		return refuse_method(req);
 	if (found->body == BODY_ANY || (found->body == BODY_NEEDED) == (req->body != NULL))
 		return found;
-	if (is_own(req))
+	if (route_is_own(req))
 		answer_error(&req->answer, 400, EINVAL, "%s %s %s", req->method, req->uri.path,
 			     req->body ? "takes no body" : "needs a JSON body");
 	else
@@ -120,12 +125,20 @@ void route_run(const struct route *route, const struct api *api, struct request 
 
 void route_refuse(struct request *req, unsigned status, int code, const char *text)
 {
-	if (is_own(req))
+	if (route_is_own(req))
 		answer_error(&req->answer, status, code, "%s", text);
 	else if (code == EAGAIN || code == ESHUTDOWN)
 		answer_nydus(&req->answer, status, "DaemonAbnormal(NotReady): ", text, NULL);
 	else
 		answer_nydus(&req->answer, status, "BadRequest: ", text, NULL);
+}
+
+void route_refuse_connection(struct request *req)
+{
+	if (route_is_own(req))
+		answer_error(&req->answer, 503, EAGAIN, "too many connections");
+	else
+		answer_text(&req->answer, 503, "application/json", strdup(TOO_MANY), strlen(TOO_MANY));
 }
 
 uint64_t api_uptime(const struct api *api)

@@ -16,7 +16,7 @@ set(GRAFT_CONTROL_API_SOURCES)
 foreach(name answer body graft_info graft_mounts graft_stats nydus nydus_config nydus_info openmetrics routes spec uri)
 	list(APPEND GRAFT_CONTROL_API_SOURCES ${control_dir}/${name}.c)
 endforeach()
-set(GRAFT_CONTROL_HTTP_SOURCES ${control_dir}/http.c ${control_dir}/listen.c ${control_dir}/module.c)
+set(GRAFT_CONTROL_HTTP_SOURCES ${control_dir}/http.c ${control_dir}/http_limits.c ${control_dir}/listen.c ${control_dir}/module.c)
 set(GRAFT_CONTROL_LIBS PkgConfig::MICROHTTPD PkgConfig::JANSSON)
 
 # What GET /api/v1/daemon tells of the build.

@@ -184,12 +184,6 @@ static void large_bodies_are_refused(void **state)
 #endif
 		expect_error(receive(fd), 413, "EMSGSIZE", "2 MiB");
 		close(fd);
-		fd = rig_connect(*state);
-		send_large(fd, "/api/v1/mount?mountpoint=/x", 10 << 20, headers[i]);
-		expect(receive(fd), 413,
-		       "{\"code\":\"UNDEFINED\",\"message\":\"BadRequest: \\\"the body of a request may have at most 2 "
-		       "MiB\\\"\"}");
-		close(fd);
 	}
 	/* The limit itself is read, and is no JSON. */
 	for (size_t i = 0; i < 2; i++) {
@@ -230,6 +224,7 @@ static void deep_json_is_refused(void **state)
 	memset(body + strlen(body), '[', depth);
 	body[26 + depth] = '\0';
 	expect_error(call(*state, "POST", "/api/graft/v1/mounts?at=/x", body), 400, "EINVAL", "recursion");
+	body[40000] = '\0';
 	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/x", body), 400,
 	       "{\"code\":\"UNDEFINED\",\"message\":\"ParseBody(Error(\\\"recursion limit exceeded\\\", line: 1, "
 	       "column: 0))\"}");
@@ -420,6 +415,7 @@ static void the_513th_is_told(void **state)
 		reply_free(call_on(fds[i], "GET", "/api/v1/none", NULL));
 	}
 	expect_error(call(*state, "GET", INFO, NULL), 503, "EAGAIN", "too many connections");
+	expect(call(*state, "GET", "/api/v1/daemon", NULL), 503, "{ \"error\": \"Too many open connections\" }");
 	for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++)
 		close(fds[i]);
 	/* They are gone for the server once it has looked. */
