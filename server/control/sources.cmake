@@ -16,6 +16,11 @@ set(GRAFT_CONTROL_API_SOURCES)
 foreach(name answer body graft_info graft_mounts graft_stats nydus nydus_config nydus_info openmetrics routes spec uri)
 	list(APPEND GRAFT_CONTROL_API_SOURCES ${control_dir}/${name}.c)
 endforeach()
+# What daemons hand to each other.
+set(GRAFT_CONTROL_FORMAT_SOURCES)
+foreach(name crc64 nydus_state wire)
+	list(APPEND GRAFT_CONTROL_FORMAT_SOURCES ${control_dir}/upgrade/${name}.c)
+endforeach()
 set(GRAFT_CONTROL_HTTP_SOURCES ${control_dir}/http.c ${control_dir}/http_limits.c ${control_dir}/listen.c ${control_dir}/module.c)
 set(GRAFT_CONTROL_LIBS PkgConfig::MICROHTTPD PkgConfig::JANSSON)
 
