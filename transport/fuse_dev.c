@@ -7,6 +7,7 @@
 #include "lib/cpu_list.h"
 #include "lib/log.h"
 #include "lib/thread.h"
+#include "transport/fuse_dev_drain.h"
 #include "transport/fuse_dev_mount.h"
 #include "transport/fuse_dev_notify.h"
 #include "transport/fuse_dev_queue.h"
@@ -35,12 +36,14 @@ struct fuse_dev {
 	void *host;
 	char dir[PATH_MAX];          /* of the mount */
 	struct fuse_dev_mount mount; /* host, where it is nobody else's */
+	bool shared, adopts;
 	uint32_t threads; /* wanted */
 	uint32_t nqueues; /* 0: not started */
 	struct fuse_dev_queue *queues[FUSE_DEV_MAX_THREADS];
 	struct fuse_dev_notify *notify; /* NULL: not started */
 	void *conn;
-	int fd; /* of the connection: the first queue's, open until the client was disconnected */
+	int fd; /* of the connection: the first queue's, open until the client was disconnected; or what was adopted; -1 */
+	enum fuse_dev_drain drain; /* before the readers of an adopted one start */
 
 	_Atomic uint32_t reading; /* readers that have not left, and start while it runs */
 	_Atomic int fault;        /* 0 or -errno, why a reader left */
@@ -50,6 +53,7 @@ struct fuse_dev {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool stopping, detached; /* detached: what stop asked of the notifying thread is done */
+	bool leaving;            /* the mount stays, for another process */
 	bool closed;             /* the readers' descriptors */
 	bool finished;
 	struct timespec give_up; /* end of the grace time */
@@ -69,15 +73,20 @@ static void close_queues(struct fuse_dev *d)
 {
 	LOCK_SCOPE(&d->lock);
 	d->closed = true;
+	d->fd = -1;
 	for (uint32_t i = 0; i < d->nqueues; i++)
 		fuse_dev_queue_close(d->queues[i]);
 }
 
 static void drain(struct fuse_dev *d)
 {
+	/* The mount goes on: what can be answered is not cancelled. */
+	int patience = d->leaving ? GRACE_MS : 0;
+
 	for (uint32_t i = 0; i < d->nqueues; i++) {
-		if (fuse_dev_queue_wait(d->queues[i], 0))
+		if (fuse_dev_queue_wait(d->queues[i], patience))
 			continue;
+		patience = 0;
 		/* A request may have become cancellable only after it was asked to end. */
 		do {
 			d->base.client->cancel(d->conn);
@@ -144,6 +153,8 @@ static void end_readers(struct fuse_dev *d)
 {
 	/* The kernel may hold a notification until a request was answered: then readers go on until it is aborted. */
 	if (fuse_dev_notify_busy(d->notify)) {
+		if (d->leaving)
+			return;
 		if (!d->host_ops->stands(d->host) || d->host_ops->detach(d->host, true) < 0)
 			d->host_ops->abort(d->host);
 		return;
@@ -158,11 +169,12 @@ static void end_readers(struct fuse_dev *d)
 /* Another descriptor of the connection, for one thread alone where the kernel can do that. */
 static int clone_fd(const struct fuse_dev *d, int fd)
 {
-	int copy = d->host_ops->clone(d->host, fd);
+	int copy = d->shared ? -EBUSY : d->host_ops->clone(d->host, fd);
 
 	if (copy >= 0)
 		return copy;
-	log_dbg(d->base.name, "readers share a descriptor: %s", strerror(-copy));
+	if (!d->shared)
+		log_dbg(d->base.name, "readers share a descriptor: %s", strerror(-copy));
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return copy < 0 ? -errno : copy;
 }
@@ -205,7 +217,7 @@ static int start_readers(struct fuse_dev *d, struct graft_error *err)
 	if (!n)
 		return -err->code;
 	atomic_store_explicit(&d->connected, true, memory_order_relaxed);
-	log_info(d->base.name, "mounted on %s", d->dir);
+	log_info(d->base.name, d->adopts ? "serves %s, which another process mounted" : "mounted on %s", d->dir);
 	if (n < d->nqueues)
 		log_warn(d->base.name, "%u of %u threads read: %s", n, d->nqueues, err->text);
 	leave(d, d->nqueues - n + 1);
@@ -230,7 +242,8 @@ static void undo_start(struct fuse_dev *d)
 	for (uint32_t i = 0; i < d->nqueues; i++)
 		fuse_dev_queue_free(d->queues[i]);
 	d->nqueues = 0;
-	d->host_ops->detach(d->host, false);
+	if (!d->adopts)
+		d->host_ops->detach(d->host, false);
 }
 
 /* Twice the processors and one: with fewer readers the kernel finds none that slept on the caller's processor, and waking another one's takes
@@ -244,10 +257,26 @@ static uint32_t auto_threads(void)
 	return n > AUTO_THREADS_MAX ? AUTO_THREADS_MAX : n;
 }
 
+/* A copy of what was adopted, which stays for another try where the start fails. */
+static int copy_adopted(const struct fuse_dev *d, struct graft_error *err)
+{
+	int fd = d->fd < 0 ? -1 : fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (d->fd < 0)
+		return error_set(err, ENOTCONN, "there is no connection to go on with");
+	if (fd < 0)
+		return error_set(err, errno, "cannot copy a descriptor: %s", strerror(errno));
+	/* The one who had it before may have stopped its readers with that. */
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	fuse_dev_drain(fd, fuse_dev_mount_device(&d->mount), d->drain, d->base.name);
+	return fd;
+}
+
 static int fuse_dev_start(struct transport *t, struct graft_error *err)
 {
 	struct fuse_dev *d = (struct fuse_dev *)t;
-	int fd = d->host_ops->mount(d->host, err);
+	int adopted = d->fd;
+	int fd = d->adopts ? copy_adopted(d, err) : d->host_ops->mount(d->host, err);
 
 	if (fd < 0)
 		return fd;
@@ -261,8 +290,10 @@ static int fuse_dev_start(struct transport *t, struct graft_error *err)
 		res = start_readers(d, err);
 	if (res) {
 		undo_start(d);
+		d->fd = adopted;
 		return res;
 	}
+	cleanup_close(&adopted);
 	return 0;
 }
 
@@ -282,6 +313,61 @@ static void fuse_dev_stop(struct transport *t)
 	}
 	pthread_mutex_unlock(&d->lock);
 	fuse_dev_notify_end(d->notify, take_mount_away, d);
+}
+
+/* ---- from one process to another ---- */
+
+int fuse_dev_adopt(struct transport *t, int fd, uint64_t dev, enum fuse_dev_drain drain, struct graft_error *err)
+{
+	struct fuse_dev *d = (struct fuse_dev *)t;
+
+	int res = fuse_dev_check(fd, err);
+	if (res)
+		return res;
+	fuse_dev_disown(t);
+	d->fd = fd;
+	d->drain = drain;
+	d->mount.major = (unsigned int)(dev >> 20);
+	d->mount.minor = (unsigned int)(dev & 0xfffff);
+	if (fuse_dev_mount_adopt(&d->mount, dev))
+		log_warn(t->name, "the mount of device %u:%u is not to be seen from here: it stays when this process ends",
+			 d->mount.major, d->mount.minor);
+	return 0;
+}
+
+void fuse_dev_disown(struct transport *t)
+{
+	struct fuse_dev *d = (struct fuse_dev *)t;
+
+	cleanup_close(&d->fd);
+	d->fd = -1;
+}
+
+int fuse_dev_share(struct transport *t, uint64_t *dev)
+{
+	struct fuse_dev *d = (struct fuse_dev *)t;
+
+	LOCK_SCOPE(&d->lock);
+	if (d->fd < 0)
+		return -ENOTCONN;
+	*dev = fuse_dev_mount_device(&d->mount);
+	int fd = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+void fuse_dev_leave(struct transport *t)
+{
+	struct fuse_dev *d = (struct fuse_dev *)t;
+
+	if (!d->notify)
+		return;
+	pthread_mutex_lock(&d->lock);
+	if (!d->stopping) {
+		d->stopping = d->leaving = d->detached = true;
+		pthread_cond_broadcast(&d->changed);
+	}
+	pthread_mutex_unlock(&d->lock);
+	fuse_dev_notify_end(d->notify, NULL, NULL);
 }
 
 static bool grace_is_over(const struct fuse_dev *d)
@@ -328,6 +414,8 @@ static void fuse_dev_free(struct transport *t)
 	fuse_dev_notify_free(d->notify);
 	for (uint32_t i = 0; i < d->nqueues; i++)
 		fuse_dev_queue_free(d->queues[i]);
+	if (!d->notify)
+		cleanup_close(&d->fd);
 	pthread_cond_destroy(&d->changed);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
@@ -410,6 +498,9 @@ struct transport *fuse_dev_new(const struct fuse_dev_config *config, const struc
 	}
 	d->host_ops = config->host_ops ? config->host_ops : &fuse_dev_host_ops;
 	d->host = config->host_ops ? config->host : &d->mount;
+	d->shared = config->shared;
+	d->adopts = config->adopts;
+	d->fd = -1;
 	if (d->host_ops->look(d->host, config, d->dir, err)) {
 		free(d);
 		return NULL;

@@ -42,6 +42,12 @@ struct fuse_dev_config {
 	const char *source;     /* what /proc/mounts shows as the device: the instance's name */
 	uint32_t threads;       /* 1..FUSE_DEV_MAX_THREADS, 0: auto */
 	bool read_only;         /* the mount, not what is served: the kernel refuses to write */
+	/*
+	 * Readers share one open file, so that a request they took is not ended with this process while another holds that file: then
+	 * another process can serve it.
+	 */
+	bool shared;
+	bool adopts; /* fuse_dev_adopt comes before start: whatever is mounted on the mount point is left alone. With host_ops NULL */
 	const struct fuse_dev_host_ops *host_ops; /* NULL: fuse_dev_host_ops with a mount of the transport's own */
 	void *host;                               /* borrowed for the transport's life */
 };
@@ -55,5 +61,28 @@ struct fuse_dev_config {
  */
 struct transport *fuse_dev_new(const struct fuse_dev_config *config, const struct transport_client *client, void *user,
 			       struct graft_error *err);
+
+/* What becomes of requests that a process took which is no more. */
+enum fuse_dev_drain {
+	FUSE_DEV_DRAIN_NONE,
+	FUSE_DEV_DRAIN_RESEND, /* the kernel gives them out again */
+	FUSE_DEV_DRAIN_FLUSH   /* the kernel ends them (not in mainline kernels) */
+};
+
+/*
+ * A transport that was made with `adopts` and not started: start goes on with the connection behind fd, which another process mounted
+ * and may still serve, in the place of a mount of its own; drain comes first. dev: the device of its file system, major << 20 | minor.
+ * Takes fd where it succeeds, and then closes what was adopted before. -EINVAL with err where fd is no open /dev/fuse.
+ */
+int fuse_dev_adopt(struct transport *t, int fd, uint64_t dev, enum fuse_dev_drain drain, struct graft_error *err);
+/* Lets go of what was adopted. Not started. */
+void fuse_dev_disown(struct transport *t);
+/* A copy of the connection's descriptor, the caller's, and its device. -ENOTCONN: there is none. Any thread. */
+int fuse_dev_share(struct transport *t, uint64_t *dev);
+/*
+ * Ends as stop does, but the mount stays, and with it the connection while another process has its descriptor. join returns when every
+ * request that was taken has been answered.
+ */
+void fuse_dev_leave(struct transport *t);
 
 #endif

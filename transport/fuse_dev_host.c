@@ -14,7 +14,8 @@
 static int host_look(void *host, const struct fuse_dev_config *config, char dir[PATH_MAX], struct graft_error *err)
 {
 	struct fuse_dev_mount *m = host;
-	int res = fuse_dev_mount_look(m, config->mountpoint, config->source, err);
+	int res = config->adopts ? fuse_dev_mount_point(m, config->mountpoint, err)
+				 : fuse_dev_mount_look(m, config->mountpoint, config->source, err);
 
 	if (res)
 		return res;

@@ -59,17 +59,40 @@ static bool parse_line(const char *text, struct mount_line *line)
 	       sscanf(rest, " - %63s %255s", line->type, line->source) == 2;
 }
 
-static bool find_line(uint64_t id, struct mount_line *line)
+typedef bool fits_fn(const struct mount_line *line, uint64_t what);
+
+static bool search(fits_fn *fits, uint64_t what, struct mount_line *line)
 {
 	auto_fclose FILE *f = fopen("/proc/self/mountinfo", "re");
 	auto_free char *text = NULL;
 	size_t size = 0;
 
 	while (f && getline(&text, &size, f) > 0) {
-		if (parse_line(text, line) && line->id == id)
+		if (parse_line(text, line) && fits(line, what))
 			return true;
 	}
 	return false;
+}
+
+static bool has_id(const struct mount_line *line, uint64_t id)
+{
+	return line->id == id;
+}
+
+static bool find_line(uint64_t id, struct mount_line *line)
+{
+	return search(has_id, id, line);
+}
+
+/* Whoever mounted it. */
+static bool is_fuse(const struct mount_line *line)
+{
+	return strcmp(line->type, "fuse") == 0 || strncmp(line->type, "fuse.", 5) == 0;
+}
+
+static bool has_device(const struct mount_line *line, uint64_t dev)
+{
+	return line->major == dev >> 20 && line->minor == (dev & 0xfffff) && is_fuse(line);
 }
 
 /* Asks whoever serves dir; in a child, for a daemon that hangs would take this process along. Never returns. */
@@ -162,6 +185,32 @@ int fuse_dev_mount_look(struct fuse_dev_mount *m, const char *mountpoint, const 
 	return 0;
 }
 
+int fuse_dev_mount_point(struct fuse_dev_mount *m, const char *mountpoint, struct graft_error *err)
+{
+	struct place p;
+
+	*m = (struct fuse_dev_mount){ 0 };
+	if (!realpath(mountpoint, m->dir))
+		return error_set(err, errno, "mount point %s: %s", mountpoint, strerror(errno));
+	int res = look_at(m->dir, &p);
+	if (res)
+		return error_set(err, -res, "mount point %s: %s", mountpoint, strerror(-res));
+	return p.is_dir ? 0 : error_set(err, ENOTDIR, "mount point %s: not a directory", mountpoint);
+}
+
+int fuse_dev_mount_adopt(struct fuse_dev_mount *m, uint64_t dev)
+{
+	struct mount_line line;
+
+	m->id = 0;
+	if (!search(has_device, dev, &line))
+		return -ENOENT;
+	m->id = line.id;
+	m->major = line.major;
+	m->minor = line.minor;
+	return 0;
+}
+
 /* By mount(2). A descriptor, or -errno with err. */
 static int mount_self(const struct fuse_dev_mount *m, struct graft_error *err)
 {
@@ -230,8 +279,7 @@ bool fuse_dev_mount_stands(const struct fuse_dev_mount *m)
 	struct mount_line line;
 
 	/* Ids are used again, so the device must fit too. */
-	return m->id && find_line(m->id, &line) && line.major == m->major && line.minor == m->minor &&
-	       strcmp(line.type, FUSE_DEV_FSTYPE) == 0;
+	return m->id && find_line(m->id, &line) && line.major == m->major && line.minor == m->minor && is_fuse(&line);
 }
 
 /* The mount that a path leads to is ours. */

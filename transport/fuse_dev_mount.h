@@ -21,6 +21,11 @@ struct fuse_dev_mount {
 	bool read_only; /* to be mounted so; set between look and make */
 };
 
+/* Finds the directory, whatever is mounted on it: fuse_dev_mount_adopt comes in the place of make. 0 or -errno with err. */
+int fuse_dev_mount_point(struct fuse_dev_mount *m, const char *mountpoint, struct graft_error *err);
+/* The mount of that device (major << 20 | minor) is ours now. -ENOENT: this process does not see it. */
+int fuse_dev_mount_adopt(struct fuse_dev_mount *m, uint64_t dev);
+
 /*
  * Finds the directory and looks what is there: dead mounts of ours are taken away, any other is an error. May block
  * for a few seconds where a mount of ours does not answer. 0 or -errno with err.
@@ -28,6 +33,12 @@ struct fuse_dev_mount {
 int fuse_dev_mount_look(struct fuse_dev_mount *m, const char *mountpoint, const char *source, struct graft_error *err);
 /* Mounts. A descriptor of /dev/fuse (blocking, the caller's), or -errno with err and nothing mounted. */
 int fuse_dev_mount_make(struct fuse_dev_mount *m, struct graft_error *err);
+
+/* Of the file system, as fuse_dev_mount_adopt takes it. */
+static inline uint64_t fuse_dev_mount_device(const struct fuse_dev_mount *m)
+{
+	return (uint64_t)m->major << 20 | m->minor;
+}
 
 /* The mount is there, perhaps covered by another. */
 bool fuse_dev_mount_stands(const struct fuse_dev_mount *m);

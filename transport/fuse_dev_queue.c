@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -240,6 +241,18 @@ static void wake_handler(int signal)
 	(void)signal; /* read(2) has ended with EINTR */
 }
 
+/*
+ * Another process that has the same open file made it non-blocking. The signal that ends this may come a moment before poll: who stops
+ * the readers sends it again.
+ */
+static void wait_for_one(const struct fuse_dev_queue *q)
+{
+	struct pollfd p = { .fd = q->fd, .events = POLLIN };
+
+	if (!stopping(q))
+		poll(&p, 1, -1);
+}
+
 /* Reads into req. Bytes; 0: nothing to serve, go on; -errno: the end. */
 static ssize_t read_request(struct fuse_dev_queue *q, struct fuse_dev_request *req)
 {
@@ -250,8 +263,10 @@ static ssize_t read_request(struct fuse_dev_queue *q, struct fuse_dev_request *r
 	if (n >= 0)
 		return -EIO;
 	switch (errno) {
-	case EINTR:
 	case EAGAIN:
+		wait_for_one(q);
+		return 0;
+	case EINTR:
 	case ENOENT: /* the request was taken back */
 		return 0;
 	case ENOMEM:

@@ -355,18 +355,25 @@ struct fuse_dev_config world_config(void)
 					 .host = host };
 }
 
+void world_make(const struct fuse_dev_config *config)
+{
+	struct graft_error err = { 0 };
+
+	w.t = fuse_dev_new(config, &client, &w, &err);
+	if (!w.t)
+		fail_msg("%s", err.text);
+	w.t->ended = ended;
+	w.t->ended_user = &w;
+}
+
 void world_start(uint32_t threads)
 {
 	struct graft_error err = { 0 };
 	struct fuse_dev_config config = world_config();
 
 	config.threads = threads;
-	w.t = fuse_dev_new(&config, &client, &w, &err);
-	if (!w.t)
-		fail_msg("%s", err.text);
+	world_make(&config);
 	assert_int_equal(world_mounts(NULL), 0);
-	w.t->ended = ended;
-	w.t->ended_user = &w;
 	if (w.t->ops->start(w.t, &err))
 		fail_msg("%s", err.text);
 }

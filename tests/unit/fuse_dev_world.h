@@ -50,6 +50,8 @@ int world_setup(void **state);
 int world_teardown(void **state);
 
 struct fuse_dev_config world_config(void);
+/* Makes the transport, which must succeed. */
+void world_make(const struct fuse_dev_config *config);
 /* Makes and starts the transport, which must succeed. */
 void world_start(uint32_t threads);
 /* stop, join, free; returns what join did. */
