@@ -2,11 +2,14 @@
 /* Puts keys and nydusd's JSON text together: where both speak, the key holds. */
 #include "config.h"
 
-#include "rafs/engine/reader.h"
+#include "rafs/codec/codec.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool given(uint64_t number)
 {
@@ -58,6 +61,65 @@ static int settle_backend(struct nr_config *c, const struct nr_settings *set, st
 	return 0;
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool read_key(const char *hex, uint8_t key[CODEC_KEY])
+{
+	if (!hex || strlen(hex) != 2 * CODEC_KEY)
+		return false;
+	for (int i = 0; i < CODEC_KEY; i++) {
+		int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		key[i] = (uint8_t)(high << 4 | low);
+	}
+	return codec_key_ok(key);
+}
+
+/* Of nydusd's text only: the key is no option, which anybody could read in a dumped configuration. */
+static int settle_secret(struct nr_config *c, void (*warn)(void *arg, const char *text), void *arg,
+			 struct graft_error *err)
+{
+	if (!c->json.encrypted || !c->cache_dir)
+		return 0;
+	/* nydusd wants it for convergent encryption too, which does not use it. */
+	if (!read_key(c->json.encryption_key, c->secret.key))
+		return error_set(err, EINVAL,
+				 "Failed to create device: Invalid argument (os error 22): encryption_key must be %d "
+				 "hexadecimal digits in two halves that differ",
+				 2 * CODEC_KEY);
+	if (c->cache_raw) {
+		warn(arg, "config: enable_encryption: a compressed cache is not encrypted, as with nydusd");
+		memset(&c->secret, 0, sizeof(c->secret));
+		return 0;
+	}
+	c->secret.on = true;
+	c->secret.convergent = c->json.convergent;
+	return 0;
+}
+
+/* nydusd's work_dir may be relative, and is the current directory where it is not given. */
+static int make_absolute(struct nr_config *c, struct graft_error *err)
+{
+	char here[PATH_MAX];
+
+	if (!getcwd(here, sizeof(here)) || here[0] != '/')
+		return error_set(err, ENOENT, "work_dir %.256s: the current directory cannot be found", c->cache_dir);
+	if (asprintf(&c->own_dir, "%s/%s", here, c->cache_dir) < 0) {
+		c->own_dir = NULL;
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	c->cache_dir = c->own_dir;
+	return 0;
+}
+
 static int settle_cache(struct nr_config *c, const struct nr_settings *set, struct graft_error *err)
 {
 	const struct config_json *json = &c->json;
@@ -69,13 +131,14 @@ static int settle_cache(struct nr_config *c, const struct nr_settings *set, stru
 	if (set->cache == NR_OPT_CACHE_NONE)
 		return 0;
 	c->cache_dir = set->cache_dir ? set->cache_dir : json_cache ? json->work_dir : NULL;
+	if (c->cache_dir && c->cache_dir[0] != '/')
+		return make_absolute(c, err);
+	c->cache_all = set->cache == NR_OPT_CACHE_AUTO && !set->cache_dir && json_cache;
 	if (c->cache_dir)
 		return 0;
 	if (set->cache != NR_OPT_CACHE_AUTO)
 		return error_set(err, EINVAL, "cache = %s needs a directory: key 'cache-dir' is missing",
 				 c->cache_raw ? "compressed" : "plain");
-	if (json_cache)
-		return error_set(err, EINVAL, "Failed to load config: work_dir is missing: the directory of the cache");
 	return 0;
 }
 
@@ -202,6 +265,8 @@ int nr_config_settle(struct nr_config *c, const struct nr_settings *set, void (*
 	if (res == 0)
 		res = settle_cache(c, set, err);
 	if (res == 0)
+		res = settle_secret(c, warn, arg, err);
+	if (res == 0)
 		res = settle_prefetch(c, set, err);
 	settle_validate(c, set);
 	settle_readahead(c, set);
@@ -212,6 +277,8 @@ int nr_config_settle(struct nr_config *c, const struct nr_settings *set, void (*
 void nr_config_free(struct nr_config *c)
 {
 	free(c->paths);
+	free(c->own_dir);
 	config_json_free(&c->json);
+	explicit_bzero(&c->secret, sizeof(c->secret));
 	memset(c, 0, sizeof(*c));
 }

@@ -6,6 +6,7 @@
 #include "config_json.h"
 #include "options.h"
 #include "rafs/blob/backend.h"
+#include "rafs/engine/reader.h"
 
 #define NR_READAHEAD UINT32_C(0x800000) /* bytes, where nothing is said */
 
@@ -16,7 +17,10 @@ struct nr_config {
 	struct config_json json;
 	struct backend_spec backend; /* localfs without dir and file: beside an image that is inlined in its blob */
 	const char *cache_dir;       /* NULL: no cache */
+	char *own_dir;               /* cache_dir, if it was relative */
 	bool cache_raw;
+	bool cache_all; /* as nydusd, which copies what can be read in place, too */
+	struct reader_secret secret;
 	uint64_t cache_limit; /* bytes; 0: none */
 	uint32_t validate;    /* enum reader_validate, of v5 images */
 	uint32_t validate_v6; /* the same, of v6 images */

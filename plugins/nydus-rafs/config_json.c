@@ -58,7 +58,6 @@ struct reading {
 
 #define NO_STREAM "stream prefetch is not there yet"
 #define NO_EXTERNAL "external backends are not there yet"
-#define NO_ENCRYPTED "encrypted caches are not there yet"
 #define NO_OVERLAY "an overlay is made in the guest, of this mount and one of type passthrough"
 #define NO_DEDUP "the deduplication database is not there yet"
 
@@ -89,9 +88,9 @@ static const struct field filecache[] = {
 	TEXT("work_dir", c.work_dir),
 	NOTHING("compressed"), /* stands beside config; nydusd's -D writes it here too, and does not read it */
 	NOTHING("disable_indexed_map"),
-	NO("enable_encryption", NO_ENCRYPTED),
-	NO("enable_convergent_encryption", NO_ENCRYPTED),
-	NOTHING("encryption_key"),
+	BOOL("enable_encryption", c.encrypted),
+	BOOL("enable_convergent_encryption", c.convergent),
+	TEXT("encryption_key", c.encryption_key),
 	END,
 };
 
@@ -300,7 +299,9 @@ static int check_cache(struct reading *r, struct graft_error *err)
 	if (!r->has_cache_config)
 		return error_set(err, EINVAL, "missing field `%s`",
 				 r->version ? "cache.filecache" : "device.cache.config");
-	return take_path(&c->work_dir, "work_dir", err);
+	if (!c->work_dir)
+		c->work_dir = ".";
+	return *c->work_dir ? 0 : error_set(err, EINVAL, "work_dir is empty: the directory of the cache");
 }
 
 static int check_prefetch(const struct config_prefetch *p, struct graft_error *err)

@@ -33,8 +33,10 @@ struct config_json {
 	bool disable_gpt;
 	/* cache */
 	const char *cache;    /* "", "blobcache" or "filecache"; NULL: no cache either */
-	const char *work_dir; /* NULL or absolute */
+	const char *work_dir; /* NULL: no cache; may be relative */
 	bool compressed, cache_validate;
+	bool encrypted, convergent;
+	const char *encryption_key; /* hexadecimal, or anything; NULL */
 	/* rafs */
 	const char *mode; /* "direct" or "cached": there is no difference here */
 	bool validate;

@@ -141,6 +141,8 @@ static int open_reader(struct making *m)
 		.backend = inst->backend,
 		.cache = inst->cache,
 		.cache_raw = c->cache_raw,
+		.cache_all = c->cache_all,
+		.secret = c->secret,
 		.validate = inst->super->version == 5 ? c->validate : c->validate_v6,
 		.readahead = c->readahead,
 		.threads = c->threads,
@@ -210,6 +212,7 @@ static void drop_texts(struct making *m)
 	config_json_free(&c->json);
 	c->backend = (struct backend_spec){ .kind = c->backend.kind };
 	c->cache_dir = NULL;
+	explicit_bzero(&c->secret, sizeof(c->secret));
 }
 
 static int set_up(struct making *m)

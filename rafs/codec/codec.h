@@ -31,6 +31,19 @@ int codec_decompress(struct codec *c, enum rafs_compressor how, const void *in, 
 int codec_decrypt(struct codec *c, const struct rafs_blob_info *info, const void *in, size_t in_len, void *out,
 		  size_t *out_len);
 
+#define CODEC_KEY  32   /* bytes of a key of AES-128-XTS */
+#define CODEC_PAGE 4096 /* bytes */
+
+/* Whether AES-128-XTS takes the key: its halves must differ. */
+bool codec_key_ok(const uint8_t key[CODEC_KEY]);
+
+/*
+ * Pages of an encrypted cache (reference 4), in place: len is a multiple of CODEC_PAGE, each page is a data unit of its own
+ * with the IV zero. 0, -EINVAL for such a key or length, -ENOMEM.
+ */
+int codec_encrypt_pages(struct codec *c, const uint8_t key[CODEC_KEY], void *bytes, size_t len);
+int codec_decrypt_pages(struct codec *c, const uint8_t key[CODEC_KEY], void *bytes, size_t len);
+
 /* The first out_len bytes (1..z->out_size) of the output of an access point; in holds z->in_size bytes read at
  * z->in_off (reference 3.5, several gzip members included). 0, -EIO, -ENOMEM. */
 int codec_zran(struct codec *c, const struct rafs_zran *z, const void *in, void *out, size_t out_len);

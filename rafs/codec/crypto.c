@@ -23,7 +23,7 @@ static const struct {
 	NAMED(OPENSSL_init_crypto), NAMED(EVP_MD_fetch),	NAMED(EVP_MD_free),	   NAMED(EVP_MD_CTX_new),
 	NAMED(EVP_MD_CTX_free),	    NAMED(EVP_DigestInit_ex2),	NAMED(EVP_DigestUpdate),   NAMED(EVP_DigestFinal_ex),
 	NAMED(EVP_Digest),	    NAMED(EVP_CIPHER_fetch),	NAMED(EVP_CIPHER_free),	   NAMED(EVP_CIPHER_CTX_new),
-	NAMED(EVP_CIPHER_CTX_free), NAMED(EVP_DecryptInit_ex2), NAMED(EVP_DecryptUpdate),
+	NAMED(EVP_CIPHER_CTX_free), NAMED(EVP_CipherInit_ex2),  NAMED(EVP_CipherUpdate),
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -23,8 +23,8 @@ struct crypto {
 	__typeof__(&EVP_CIPHER_free) EVP_CIPHER_free;
 	__typeof__(&EVP_CIPHER_CTX_new) EVP_CIPHER_CTX_new;
 	__typeof__(&EVP_CIPHER_CTX_free) EVP_CIPHER_CTX_free;
-	__typeof__(&EVP_DecryptInit_ex2) EVP_DecryptInit_ex2;
-	__typeof__(&EVP_DecryptUpdate) EVP_DecryptUpdate;
+	__typeof__(&EVP_CipherInit_ex2) EVP_CipherInit_ex2;
+	__typeof__(&EVP_CipherUpdate) EVP_CipherUpdate;
 };
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AES-128-XTS of a data unit, and nydus' own form of units too small for it (reference 5). */
+/* AES-128-XTS: a data unit of a blob, nydus' own form of units too small for it (reference 5), pages of a cache. */
 #include "codec.h"
 
 #include "codec_internal.h"
@@ -21,7 +21,7 @@ static EVP_CIPHER_CTX *context(struct codec *c, const struct crypto *k)
 		return c->xts;
 	cipher = k->EVP_CIPHER_fetch(NULL, "AES-128-XTS", NULL);
 	c->xts = k->EVP_CIPHER_CTX_new();
-	if (!cipher || !c->xts || !k->EVP_DecryptInit_ex2(c->xts, cipher, NULL, NULL, NULL)) {
+	if (!cipher || !c->xts || !k->EVP_CipherInit_ex2(c->xts, cipher, NULL, NULL, 0, NULL)) {
 		k->EVP_CIPHER_CTX_free(c->xts);
 		c->xts = NULL;
 	}
@@ -36,9 +36,45 @@ static int decrypt_unit(struct codec *c, const struct rafs_blob_info *info, cons
 	EVP_CIPHER_CTX *ctx = context(c, k);
 	int n = 0;
 
-	if (!ctx || !k->EVP_DecryptInit_ex2(ctx, NULL, info->key, info->iv, NULL))
+	if (!ctx || !k->EVP_CipherInit_ex2(ctx, NULL, info->key, info->iv, 0, NULL))
 		return -ENOMEM;
-	return k->EVP_DecryptUpdate(ctx, out, &n, in, (int)in_len) && n == (int)in_len ? 0 : -EIO;
+	return k->EVP_CipherUpdate(ctx, out, &n, in, (int)in_len) && n == (int)in_len ? 0 : -EIO;
+}
+
+bool codec_key_ok(const uint8_t key[CODEC_KEY])
+{
+	return memcmp(key, key + CODEC_KEY / 2, CODEC_KEY / 2) != 0;
+}
+
+static int pages(struct codec *c, const uint8_t key[CODEC_KEY], bool encrypt, unsigned char *bytes, size_t len)
+{
+	static const uint8_t iv[AES_BLOCK];
+	const struct crypto *k = crypto_get(NULL);
+	EVP_CIPHER_CTX *ctx = context(c, k);
+	int n = 0;
+
+	if (!codec_key_ok(key) || len % CODEC_PAGE)
+		return -EINVAL;
+	if (!ctx || !k->EVP_CipherInit_ex2(ctx, NULL, key, iv, encrypt, NULL))
+		return -ENOMEM;
+	for (size_t at = 0; at < len; at += CODEC_PAGE) {
+		/* The key stays; only the tweak begins anew. */
+		if (at && !k->EVP_CipherInit_ex2(ctx, NULL, NULL, iv, encrypt, NULL))
+			return -ENOMEM;
+		if (!k->EVP_CipherUpdate(ctx, bytes + at, &n, bytes + at, CODEC_PAGE) || n != CODEC_PAGE)
+			return -EIO;
+	}
+	return 0;
+}
+
+int codec_encrypt_pages(struct codec *c, const uint8_t key[CODEC_KEY], void *bytes, size_t len)
+{
+	return pages(c, key, true, bytes, len);
+}
+
+int codec_decrypt_pages(struct codec *c, const uint8_t key[CODEC_KEY], void *bytes, size_t len)
+{
+	return pages(c, key, false, bytes, len);
 }
 
 /* The length of the tiny unit that block is when decrypted; 0 if its padding is not one. */
@@ -60,7 +96,7 @@ int codec_decrypt(struct codec *c, const struct rafs_blob_info *info, const void
 	static const uint8_t mark[TINY - AES_BLOCK] = { 0x78, 0x90 };
 	int res;
 
-	if (memcmp(info->key, info->key + sizeof(info->key) / 2, sizeof(info->key) / 2) == 0)
+	if (!codec_key_ok(info->key))
 		return -EINVAL;
 	if (in_len < AES_BLOCK || in_len > UNIT_MAX)
 		return -EIO;

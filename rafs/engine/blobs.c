@@ -46,7 +46,7 @@ static void open_cache(struct reader *r, struct shared_blob *s, bool plain_fd)
 	uint64_t size = s->raw ? info->data_end : info->u_size;
 	struct graft_error err = {0};
 
-	if (!s->dir || !s->chunks || !size || (plain_fd && is_plain(info)))
+	if (!s->dir || !s->chunks || !size || (plain_fd && !r->cache_all && is_plain(info)))
 		return;
 	if (cache_file_open(&s->cache, s->dir, info->id, s->raw ? CACHE_RAW : CACHE_PLAIN, size, s->chunks, &err) < 0) {
 		s->cache = NULL;
@@ -160,6 +160,17 @@ static int open_table(struct reader *r, struct shared_blob *s, struct blob_file 
 	return res < 0 ? error_set(err, -res, "the digests of blob %s: %s", info->id, strerror(-res)) : 0;
 }
 
+static bool wants_own_digests(const struct reader *r, const struct rafs_blob_info *info)
+{
+	return r->validate != READER_VALIDATE_NONE && (info->features & RAFS_BLOB_CHUNK_DIGEST);
+}
+
+/* nydusd has digests of v6 chunks only where the blob brings them and it was told to check them. */
+static bool goes_by_digest(const struct reader *r, const struct rafs_blob_info *info)
+{
+	return info->version == 5 || (r->validate >= READER_VALIDATE_DIGEST && wants_own_digests(r, info));
+}
+
 static int shared_new(struct shared_blob **out, struct reader *r, const struct rafs_blob_info *info,
 		      struct blob_file *meta, bool plain_fd, struct graft_error *err)
 {
@@ -173,7 +184,9 @@ static int shared_new(struct shared_blob **out, struct reader *r, const struct r
 	s->info = *info;
 	s->dir = r->cache ? cache_dir_ref(r->cache) : NULL;
 	s->raw = r->cache_raw;
-	s->digests = r->validate != READER_VALIDATE_NONE && (info->features & RAFS_BLOB_CHUNK_DIGEST);
+	s->digests = wants_own_digests(r, info);
+	s->secret = r->secret;
+	s->by_digest = goes_by_digest(r, info);
 	int res = open_table(r, s, meta, err);
 	if (!res && s->chunks && r->validate != READER_VALIDATE_NONE) {
 		s->verified = calloc((s->chunks + 7) / 8, 1);
@@ -195,7 +208,8 @@ static bool is_kin(const struct shared_blob *s, const struct shared_blob *mine)
 	struct rafs_blob_info a = s->info, b = mine->info;
 
 	a.index = b.index = 0;
-	return s->dir == mine->dir && s->raw == mine->raw && s->digests == mine->digests && memcmp(&a, &b, sizeof(a)) == 0;
+	return s->dir == mine->dir && s->raw == mine->raw && s->digests == mine->digests && s->by_digest == mine->by_digest &&
+	       memcmp(&s->secret, &mine->secret, sizeof(s->secret)) == 0 && memcmp(&a, &b, sizeof(a)) == 0;
 }
 
 /* What one image says of a blob is not believed for another: with digests of their own they must be the same. */
@@ -244,7 +258,9 @@ static struct shared_blob *shared_ready(const struct reader *r, const struct raf
 		.info = *info,
 		.dir = r->cache,
 		.raw = r->cache_raw,
-		.digests = r->validate != READER_VALIDATE_NONE && (info->features & RAFS_BLOB_CHUNK_DIGEST),
+		.digests = wants_own_digests(r, info),
+		.secret = r->secret,
+		.by_digest = goes_by_digest(r, info),
 	}, *s;
 
 	if (!like.dir || info->version == 5)

@@ -30,7 +30,7 @@ static bool is_indexed(const struct shared_blob *s, const struct rafs_chunk *chu
 
 bool chunk_is_ready(const struct shared_blob *s, const struct rafs_chunk *chunk)
 {
-	return s->cache && is_indexed(s, chunk) && cache_file_ready(s->cache, chunk->index);
+	return s->cache && is_indexed(s, chunk) && cache_file_ready(s->cache, chunk->index) && cached_fits(s, chunk);
 }
 
 static bool is_cached(const struct shared_blob *s, const struct rafs_chunk *chunk)
@@ -111,7 +111,7 @@ int chunk_place(const struct reader_blob *b, const struct rafs_chunk *chunk, int
 		*off = b->base + chunk->c_off;
 		return 1;
 	}
-	if (is_cached(s, chunk)) {
+	if (cached_in_place(s) && chunk_is_ready(s, chunk)) {
 		*fd = cache_file_fd(s->cache);
 		*off = chunk->u_off;
 		return 1;

@@ -127,21 +127,35 @@ static int decode(struct work *k, const unsigned char *in)
 				k->unit->plain);
 }
 
+/* A few units stay in memory: of blobs without a file in the cache folder, or with one that has to be decoded; when the disk is full. */
+static void keep_in_memory(struct work *k)
+{
+	struct plain *p = k->unit->plain <= POOL_PLAIN_LIMIT / 4 ? plain_new(k->unit->plain) : NULL;
+
+	if (!p)
+		return;
+	memcpy(p->bytes, k->plain, k->unit->plain);
+	plain_cache_put(pool_plain(k->r->pool), k->s, UNIT_PLAIN(k->unit->key), p);
+	plain_put(p);
+}
+
 /* A chunk that the cache has, to be checked before it is believed. -EAGAIN: it was bad and has to be fetched. */
 static int decode_cached(struct work *k)
 {
 	const struct rafs_chunk *chunk = &k->unit->chunk;
-	int res = buffer_reserve(&k->w->plain, chunk->u_size);
+	int res = cached_read(k->s, chunk, k->w);
 
-	if (res < 0)
+	if (res == -ENOMEM)
 		return res;
 	k->plain = k->w->plain.bytes;
-	res = cache_file_read(k->s->cache, k->w->plain.bytes, chunk->u_size, chunk->u_off);
-	if (!res)
+	if (!res && chunk_needs_check(k->r, k->b, chunk))
 		res = chunk_check(k->r, k->b, chunk, k->plain);
 	chunk_set_verified(k->s, chunk->index, res == 0);
-	if (!res)
+	if (!res) {
+		if (!cached_in_place(k->s))
+			keep_in_memory(k);
 		return 0;
+	}
 	cache_file_clear_ready(k->s->cache, chunk->index);
 	complain(k->r, k->s, chunk, k->ino, "bad in the cache: it is fetched anew");
 	return -EAGAIN;
@@ -155,8 +169,10 @@ static int from_raw_cache(struct work *k)
 	if (!k->s->raw || !chunk_is_ready(k->s, &u->chunk) || buffer_reserve(&k->w->raw, u->c_size) < 0)
 		return 0;
 	if (cache_file_read(k->s->cache, k->w->raw.bytes, u->c_size, u->c_off) == 0 && decode(k, k->w->raw.bytes) == 0 &&
-	    each_chunk(k, check_chunk, false) == 0)
+	    each_chunk(k, check_chunk, false) == 0) {
+		keep_in_memory(k);
 		return 1;
+	}
 	cache_file_clear_ready(k->s->cache, u->chunk.index);
 	complain(k->r, k->s, &u->chunk, k->ino, "bad in the cache: it is fetched anew");
 	return 0;
@@ -176,31 +192,19 @@ static int keep_chunk(struct work *k, const struct rafs_chunk *chunk, bool last)
 	(void)last;
 	if (is_context(k->unit) && chunk_check(k->r, k->b, chunk, bytes_of(k, chunk)) < 0)
 		return 0;
-	if (chunk->index >= k->s->chunks || cache_file_ready(k->s->cache, chunk->index))
+	if (chunk->index >= k->s->chunks || cache_file_ready(k->s->cache, chunk->index) || !cached_fits(k->s, chunk))
 		return 0;
-	int res = cache_file_write(k->s->cache, bytes_of(k, chunk), chunk->u_size, chunk->u_off);
+	int res = cached_write(k->s, chunk, bytes_of(k, chunk), k->w);
 	if (!res)
 		cache_file_set_ready(k->s->cache, chunk->index);
 	return res;
-}
-
-/* Blobs without a file in the cache folder, and a full disk: a few units stay in memory. */
-static void keep_in_memory(struct work *k)
-{
-	struct plain *p = k->unit->plain <= POOL_PLAIN_LIMIT / 4 ? plain_new(k->unit->plain) : NULL;
-
-	if (!p)
-		return;
-	memcpy(p->bytes, k->plain, k->unit->plain);
-	plain_cache_put(pool_plain(k->r->pool), k->s, k->unit->key, p);
-	plain_put(p);
 }
 
 static void keep(struct work *k, const unsigned char *raw)
 {
 	int res = 0;
 
-	if (chunk_is_direct(k->b, &k->unit->chunk))
+	if (chunk_is_direct(k->b, &k->unit->chunk) && !k->r->cache_all)
 		return;
 	if (k->s->cache && k->s->raw) {
 		res = cache_file_write(k->s->cache, raw, k->unit->c_size, k->unit->c_off);
@@ -208,9 +212,9 @@ static void keep(struct work *k, const unsigned char *raw)
 			each_chunk(k, mark_ready, false);
 	} else if (k->s->cache) {
 		res = each_chunk(k, keep_chunk, false);
-	} else {
-		keep_in_memory(k);
 	}
+	if (!k->s->cache || !cached_in_place(k->s))
+		keep_in_memory(k);
 	if (res < 0) {
 		reader_add(&k->r->count.cache_errors, 1);
 		reader_say(k->r, GRAFT_LOG_WARN, "blob %s is served without caching: %s: %s", k->s->info.id,
@@ -221,7 +225,7 @@ static void keep(struct work *k, const unsigned char *raw)
 
 static int from_memory(struct work *k)
 {
-	struct plain *p = plain_cache_get(pool_plain(k->r->pool), k->s, k->unit->key);
+	struct plain *p = plain_cache_get(pool_plain(k->r->pool), k->s, UNIT_PLAIN(k->unit->key));
 	bool got = p && p->len == k->unit->plain && buffer_reserve(&k->w->plain, p->len) == 0;
 
 	if (got) {
@@ -234,7 +238,7 @@ static int from_memory(struct work *k)
 
 static int from_cache(struct work *k)
 {
-	return from_raw_cache(k) || from_memory(k);
+	return from_memory(k) || from_raw_cache(k);
 }
 
 static int read_unit(struct work *k, const unsigned char **raw)

@@ -14,6 +14,7 @@
 #include "rafs/blob/chunk_table.h"
 #include "rafs/cache/cache_file.h"
 #include "rafs/cache/plain_cache.h"
+#include "rafs/codec/codec.h"
 #include "rafs/engine/pool.h"
 #include "rafs/engine/reader.h"
 
@@ -46,6 +47,8 @@ struct part {
 #define UNIT_CONTEXT (UINT64_C(1) << 32)
 #define UNIT_CACHED  (UINT64_C(1) << 33) /* a chunk's copy in the cache, to be checked: c_off and c_size are 0 */
 #define UNIT_PLACE   (UINT64_C(1) << 63) /* no index: c_off with this */
+/* What a unit's plain bytes are called in memory: the same wherever they came from. */
+#define UNIT_PLAIN(key) ((key) & ~UNIT_CACHED)
 struct unit {
 	uint64_t key;
 	uint64_t c_off;
@@ -101,6 +104,8 @@ struct shared_blob {
 	struct plain_cache *plain; /* the pool's, which outlives this */
 	struct rafs_blob_info info;
 	bool raw;
+	struct reader_secret secret; /* of the cache file, which then is not raw */
+	bool by_digest;            /* chunks have digests that convergent encryption goes by, as nydusd has them */
 	bool digests;              /* the blob's own were asked for */
 	bool own_digests;          /* the image's are used */
 	struct chunk_table *table; /* v6 but TARFS */
@@ -148,7 +153,8 @@ struct reader {
 	struct cache_dir *cache;
 	struct pool *pool;
 	const struct rafs_super *super;
-	bool cache_raw;
+	bool cache_raw, cache_all;
+	struct reader_secret secret;
 	uint32_t validate, readahead;
 	uint64_t bandwidth;
 	void (*log)(void *arg, int level, const char *text);
@@ -201,6 +207,16 @@ bool chunk_wants_ahead(const struct reader_blob *b, const struct rafs_chunk *chu
 void chunk_set_verified(struct shared_blob *s, uint32_t index, bool good);
 /* Compares with the chunk's CRC and digest as the reader's validation wants: 0 or -EIO. */
 int chunk_check(const struct reader *r, const struct reader_blob *b, const struct rafs_chunk *chunk, const void *plain);
+
+/* cached.c: plain chunks in the cache file. */
+/* Whether they can be read there without decoding. */
+bool cached_in_place(const struct shared_blob *s);
+/* Whether the chunk may be kept: not where its encrypted pages would cover other chunks, or the file's end. */
+bool cached_fits(const struct shared_blob *s, const struct rafs_chunk *chunk);
+/* Its plain bytes into w->plain: 0 or -errno. */
+int cached_read(const struct shared_blob *s, const struct rafs_chunk *chunk, struct worker *w);
+/* bytes: plain, not in w->pages. 0 or -errno. */
+int cached_write(const struct shared_blob *s, const struct rafs_chunk *chunk, const unsigned char *bytes, struct worker *w);
 
 /* fetch.c */
 /* Fetches being gathered: units join one while they lie side by side; what does not fit begins another. */

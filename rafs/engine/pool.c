@@ -124,6 +124,7 @@ static void give_back(struct worker *w)
 {
 	buffer_free(&w->plain);
 	buffer_free(&w->secret);
+	buffer_free(&w->pages);
 	buffer_free(&w->raw);
 	codec_trim(w->codec);
 	heap_trim();

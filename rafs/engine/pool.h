@@ -27,6 +27,7 @@ void buffer_free(struct buffer *b);
 struct worker {
 	struct codec *codec;
 	struct buffer plain, secret, raw; /* output of a unit; its decrypted bytes; what one unit reads for itself */
+	struct buffer pages;              /* a chunk as it is written to an encrypted cache */
 	struct pool *pool;
 };
 

@@ -34,6 +34,12 @@ struct prefetch {
 	uint32_t looked; /* in this step */
 };
 
+static bool wants(const struct prefetch *p, const struct reader_blob *b, const struct rafs_chunk *chunk)
+{
+	return chunk_wants_ahead(b, chunk) ||
+	       (p->reader->cache_all && b->shared->cache && !chunk_is_ready(b->shared, chunk));
+}
+
 /* The next chunk of all blobs. 1, or 0 at the end. */
 static int next_of_blobs(struct prefetch *p, struct gather *g)
 {
@@ -49,7 +55,7 @@ static int next_of_blobs(struct prefetch *p, struct gather *g)
 		while (p->index < b->shared->chunks) {
 			if (chunk_table_get(b->shared->table, p->index++, &chunk) < 0)
 				continue;
-			if (chunk_wants_ahead(b, &chunk) && gather_add(g, b, &chunk, NULL, 0) < 0)
+			if (wants(p, b, &chunk) && gather_add(g, b, &chunk, NULL, 0) < 0)
 				return 0;
 			return 1;
 		}
@@ -73,10 +79,10 @@ static int next_of_file(struct prefetch *p, struct gather *g)
 	struct reader_blob *b = e.hole ? NULL : blob_get(r, e.blob, &error);
 	if (!b || chunk_of_extent(b, &e, &chunk) < 0)
 		return 1;
-	if (chunk_is_direct(b, &chunk))
-		posix_fadvise(b->fd, (off_t)(b->base + chunk.c_off), chunk.c_size, POSIX_FADV_WILLNEED);
-	else if (chunk_wants_ahead(b, &chunk))
+	if (wants(p, b, &chunk))
 		gather_add(g, b, &chunk, NULL, p->file.ino);
+	else if (chunk_is_direct(b, &chunk))
+		posix_fadvise(b->fd, (off_t)(b->base + chunk.c_off), chunk.c_size, POSIX_FADV_WILLNEED);
 	return 1;
 }
 

@@ -82,16 +82,16 @@ static bool extends(const struct run *run, int fd, uint64_t off, uint64_t at)
 	return run->len && run->fd == fd && run->off + run->len == off && run->at + run->len == at;
 }
 
-/* A decoded unit in memory, for blobs without a cache folder. */
+/* A decoded unit in memory, for blobs whose cache, if they have one, is not read in place. */
 static int try_memory(struct reader *r, struct reader_blob *b, const struct rafs_chunk *chunk, const struct iovec *iov,
 		      uint32_t n, uint64_t at, uint32_t skip, uint64_t len)
 {
 	struct iov_cursor to = iov_cursor(iov, n);
 	struct unit unit;
 
-	if (b->shared->cache || chunk_needs_check(r, b, chunk) || unit_of_chunk(b, chunk, &unit) < 0)
+	if (cached_in_place(b->shared) || chunk_needs_check(r, b, chunk) || unit_of_chunk(b, chunk, &unit) < 0)
 		return -EAGAIN;
-	struct plain *p = plain_cache_get(pool_plain(r->pool), b->shared, unit.key);
+	struct plain *p = plain_cache_get(pool_plain(r->pool), b->shared, UNIT_PLAIN(unit.key));
 	if (!p)
 		return -EAGAIN;
 	if (unit.key & UNIT_CONTEXT)

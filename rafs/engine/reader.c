@@ -40,7 +40,7 @@ static int load_crypto(const struct reader_config *config, uint32_t nblobs, stru
 		const struct rafs_blob_info *info = rafs_image_blob(config->image, i);
 		bool sha256 = info->digester == RAFS_SHA256 && config->validate != READER_VALIDATE_NONE;
 
-		if (sha256 || info->cipher != RAFS_PLAIN)
+		if (sha256 || info->cipher != RAFS_PLAIN || config->secret.on)
 			return codec_load_crypto(err);
 	}
 	return 0;
@@ -68,7 +68,13 @@ int reader_new(struct reader **reader, const struct reader_config *config, struc
 	r->backend = config->backend;
 	r->cache = config->cache ? cache_dir_ref(config->cache) : NULL;
 	r->cache_raw = config->cache_raw;
+	r->cache_all = config->cache_all;
 	r->validate = config->validate;
+	if (config->cache && config->secret.on && !config->cache_raw) {
+		r->secret = config->secret;
+		/* Another key's pages would be anything. */
+		r->validate = r->validate == READER_VALIDATE_NONE ? READER_VALIDATE_CRC : r->validate;
+	}
 	r->readahead = config->readahead;
 	r->bandwidth = config->bandwidth;
 	r->log = config->log;

@@ -34,12 +34,21 @@ struct reader_counters {
 	uint64_t cache_errors;     /* writes to the cache that failed: served without */
 };
 
+/* Encryption of chunks in the cache folder, in nydusd's form (reference 4). Zeroed: none. */
+struct reader_secret {
+	bool on;
+	bool convergent; /* each chunk by its digest, so that equal ones lie there equal */
+	uint8_t key[32]; /* two halves that differ */
+};
+
 /* How an image is to be read. Borrowed for the call of reader_new. */
 struct reader_config {
 	struct rafs_image *image;  /* kept; must outlive the reader */
 	struct backend *backend;   /* kept; must outlive the reader */
 	struct cache_dir *cache;   /* a count of its own is taken; NULL: no cache */
 	bool cache_raw;            /* keep chunks as they lie in the blob */
+	bool cache_all;            /* prefetch also keeps what can be read in place where it is */
+	struct reader_secret secret; /* counts for nothing with cache_raw; with it, data is checked at least by READER_VALIDATE_CRC */
 	uint32_t validate;         /* enum reader_validate */
 	uint32_t readahead;        /* bytes at most ahead of a sequential reader; 0: none */
 	uint32_t threads;          /* workers wanted; 0: by the number of processors. The process has one set of workers for all

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LOCALFS "\"backend\":{\"type\":\"localfs\",\"config\":{\"dir\":\"/b\"}}"
 #define V1_CACHE(cache) "{\"device\":{" LOCALFS ",\"cache\":" cache "},\"mode\":\"direct\"}"
@@ -415,11 +416,9 @@ static const struct {
 	{ V1_CACHE("{\"type\":\"fscache\",\"config\":{}}"), "cache type fscache is not there yet" },
 	{ V1_CACHE("{\"type\":\"memory\"}"), "cache type memory is not known" },
 	{ V1_CACHE("{\"type\":\"blobcache\"}"), "missing field `device.cache.config`" },
-	{ V1_CACHE("{\"type\":\"blobcache\",\"config\":{}}"), "work_dir is missing" },
-	{ V1_CACHE("{\"type\":\"blobcache\",\"config\":{\"work_dir\":\".\"}}"), "work_dir '.' must be" },
-	{ V1_CACHE("{\"type\":\"blobcache\",\"config\":{\"work_dir\":\"/c\",\"enable_encryption\":true}}"),
-	  "device.cache.config.enable_encryption: encrypted caches are not there yet" },
-	{ V1_CACHE("{\"type\":\"\",\"config\":{\"enable_convergent_encryption\":true}}"), "encrypted caches" },
+	{ V1_CACHE("{\"type\":\"blobcache\",\"config\":{\"work_dir\":\"\"}}"), "work_dir is empty" },
+	{ V1_CACHE("{\"type\":\"blobcache\",\"config\":{\"enable_encryption\":1}}"),
+	  "device.cache.config.enable_encryption must be true or false" },
 	{ V1_CACHE("{\"compressed\":\"yes\"}"), "device.cache.compressed must be true or false" },
 	{ "{\"device\":{" LOCALFS ",\"external_backends\":[{}]},\"mode\":\"direct\"}",
 	  "device.external_backends: external backends are not there yet" },
@@ -448,6 +447,61 @@ static const struct {
 	{ "{\"device\":{\"dedup\":{\"enable\":true,\"work_dir\":\"/w\"}}}", "device.dedup.enable: the" },
 	{ "{\"version\":2,\"external_backends\":[{\"type\":\"x\"}]}", "external backends are not there yet" },
 };
+
+#define KEY_HALF "00112233445566778899aabbccddeeff"
+#define SECRET(key)                                                                                                    \
+	V1_CACHE("{\"type\":\"blobcache\",\"config\":{\"work_dir\":\"/c\",\"enable_encryption\":true,"                    \
+		 "\"enable_convergent_encryption\":true,\"encryption_key\":\"" key "\"}}")
+
+static void encryption(void **state)
+{
+	static const char *const bad[] = {
+		SECRET(""), SECRET(KEY_HALF KEY_HALF), SECRET(KEY_HALF "0123456789abcdef0123456789ABCDE"),
+		SECRET(KEY_HALF "0123456789abcdef0123456789ABCDEF0"), SECRET(KEY_HALF "0123456789abcdef0123456789ABCDEg"),
+		V1_CACHE("{\"type\":\"blobcache\",\"config\":{\"work_dir\":\"/c\",\"enable_encryption\":true}}"),
+	};
+	const char *good = SECRET(KEY_HALF "0123456789abcdef0123456789ABCDEF");
+	struct nr_config c;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct graft_error err = { 0 };
+
+		assert_int_equal(SETTLE(*state, &c, &err, "config", bad[i]), -EINVAL);
+		assert_non_null(strstr(err.text, "Failed to create device: Invalid argument (os error 22): encryption_key"));
+		nr_config_free(&c);
+	}
+	MUST(*state, &c, "config", good);
+	assert_true(c.secret.on && c.secret.convergent && c.cache_all);
+	assert_int_equal(c.secret.key[16], 0x01);
+	assert_int_equal(c.secret.key[31], 0xef);
+	nr_config_free(&c);
+	assert_false(c.secret.on);
+	/* A raw cache is not encrypted. */
+	MUST(*state, &c, "config", good, "cache", "compressed");
+	assert_true(c.cache_raw && !c.secret.on && !c.cache_all);
+	assert_int_equal(warnings, 1);
+	nr_config_free(&c);
+	/* Nor is what is kept nowhere. */
+	MUST(*state, &c, "config", bad[0], "cache", "none");
+	assert_false(c.secret.on);
+	nr_config_free(&c);
+}
+
+static void relative_work_dir(void **state)
+{
+	char here[4096], want[4200];
+	struct nr_config c;
+
+	assert_non_null(getcwd(here, sizeof(here)));
+	MUST(*state, &c, "config", V1_CACHE("{\"type\":\"blobcache\",\"config\":{\"work_dir\":\"a/b\"}}"));
+	snprintf(want, sizeof(want), "%s/a/b", here);
+	assert_string_equal(c.cache_dir, want);
+	nr_config_free(&c);
+	MUST(*state, &c, "config", V1_CACHE("{\"type\":\"blobcache\",\"config\":{}}"));
+	snprintf(want, sizeof(want), "%s/.", here);
+	assert_string_equal(c.cache_dir, want);
+	nr_config_free(&c);
+}
 
 static void json_refused(void **state)
 {
@@ -510,6 +564,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fields_with_meaning, nrf_new, nrf_free),
 		cmocka_unit_test_setup_teardown(keys_win_over_json, nrf_new, nrf_free),
 		cmocka_unit_test_setup_teardown(json_refused, nrf_new, nrf_free),
+		cmocka_unit_test_setup_teardown(encryption, nrf_new, nrf_free),
+		cmocka_unit_test_setup_teardown(relative_work_dir, nrf_new, nrf_free),
 		cmocka_unit_test_setup_teardown(unknown_names, nrf_new, nrf_free),
 		cmocka_unit_test(text_too_long),
 	};

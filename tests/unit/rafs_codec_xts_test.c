@@ -122,6 +122,27 @@ static size_t encrypt(const struct rafs_blob_info *info, const uint8_t *in, size
 	return 18;
 }
 
+/* Pages of a cache: each a unit of its own, from the same IV. */
+static void test_pages(void **state)
+{
+	static uint8_t bytes[3 * CODEC_PAGE], plain[sizeof(bytes)], one[CODEC_PAGE];
+	struct rafs_blob_info info = info_of(2);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		plain[i] = bytes[i] = (uint8_t)(i * 11 + i / CODEC_PAGE);
+	assert_int_equal(codec_encrypt_pages(codec, info.key, bytes, sizeof(bytes)), 0);
+	for (size_t at = 0; at < sizeof(bytes); at += CODEC_PAGE) {
+		assert_true(crypt_unit(&info, 1, plain + at, CODEC_PAGE, one));
+		assert_memory_equal(bytes + at, one, CODEC_PAGE);
+	}
+	assert_int_equal(codec_decrypt_pages(codec, info.key, bytes, sizeof(bytes)), 0);
+	assert_memory_equal(bytes, plain, sizeof(bytes));
+	assert_int_equal(codec_encrypt_pages(codec, info.key, bytes, CODEC_PAGE - 1), -EINVAL);
+	memcpy(info.key, info.key + CODEC_KEY / 2, CODEC_KEY / 2);
+	assert_int_equal(codec_encrypt_pages(codec, info.key, bytes, CODEC_PAGE), -EINVAL);
+}
+
 static void check_round_trip(const struct rafs_blob_info *info, size_t len)
 {
 	uint8_t *plain = malloc(len + 1), *stored = malloc(len + 18), *out = malloc(len + 18);
@@ -229,7 +250,7 @@ static void test_not_tiny(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vectors), cmocka_unit_test(test_lengths), cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_vectors), cmocka_unit_test(test_pages), cmocka_unit_test(test_lengths), cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_tiny),    cmocka_unit_test(test_not_tiny),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
