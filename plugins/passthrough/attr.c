@@ -110,9 +110,9 @@ static int set_size(struct graft_req *req, const struct target *t)
 
 	if (fd < 0)
 		return fd;
-	dropped = (in->valid & FATTR_KILL_SUIDGID) && pt_flag(req, FUSE_HANDLE_KILLPRIV_V2) && pt_fsetid_drop();
+	dropped = (in->valid & FATTR_KILL_SUIDGID) && pt_flag(req, FUSE_HANDLE_KILLPRIV_V2) && creds_fsetid_drop();
 	res = ftruncate(fd, (off_t)in->size) < 0 ? -errno : 0;
-	pt_fsetid_restore(dropped);
+	creds_fsetid_restore(dropped);
 	if (!t->h)
 		close(fd);
 	return res;

@@ -201,7 +201,7 @@ static int write_result(struct graft_req *req, uint64_t done, int64_t last)
 static int write_on(struct graft_req *req, int fd)
 {
 	const struct fuse_write_in *in = req->in;
-	bool dropped = kills_privileges(req) && pt_fsetid_drop();
+	bool dropped = kills_privileges(req) && creds_fsetid_drop();
 	uint64_t done = 0;
 	ssize_t n;
 
@@ -210,7 +210,7 @@ static int write_on(struct graft_req *req, int fd)
 		if (n > 0)
 			done += (uint64_t)n;
 	} while (n > 0 && done < req->src_len);
-	pt_fsetid_restore(dropped);
+	creds_fsetid_restore(dropped);
 	return write_result(req, done, n);
 }
 

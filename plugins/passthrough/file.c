@@ -132,26 +132,26 @@ static void give_back(struct pt_session *s, int fd)
 	pt_handle_fd_give(s);
 }
 
-/* open_name as the caller, between pt_creds_enter and pt_creds_leave. */
-static int open_as(const struct graft_req *req, const struct pt_creds *creds, int dir, const char *name, int flags,
+/* open_name as the caller, between creds_enter and creds_leave. */
+static int open_as(const struct graft_req *req, const struct creds *creds, int dir, const char *name, int flags,
 		   mode_t mode)
 {
 	struct graft_inst *inst = pt_session(req)->inst;
 	int fd = open_name(inst, dir, name, flags, mode);
 
-	return fd == -EACCES && pt_creds_insist(req, creds) ? open_name(inst, dir, name, flags, mode) : fd;
+	return fd == -EACCES && creds_insist(req, creds) ? open_name(inst, dir, name, flags, mode) : fd;
 }
 
 /* An unlinked file in a directory, as the caller. fd or -errno. */
 static int open_tmpfile(const struct graft_req *req, const struct node_ref *dir, int flags, mode_t mode)
 {
-	struct pt_creds creds;
-	int res = pt_creds_enter(req, &creds);
+	struct creds creds;
+	int res = creds_enter(req, &creds);
 
 	if (res < 0)
 		return res;
 	res = open_as(req, &creds, dir->fd, ".", flags | O_TMPFILE, mode & 07777);
-	pt_creds_leave(&creds);
+	creds_leave(&creds);
 	return res;
 }
 
@@ -161,9 +161,9 @@ static int open_node(const struct graft_req *req, const struct node_ref *ref, in
 		return open_tmpfile(req, ref, flags, S_IRUSR | S_IWUSR);
 	if (flags & (O_TMPFILE & ~O_DIRECTORY))
 		return -EINVAL;
-	bool dropped = kill && pt_flag(req, FUSE_HANDLE_KILLPRIV_V2) && pt_fsetid_drop();
+	bool dropped = kill && pt_flag(req, FUSE_HANDLE_KILLPRIV_V2) && creds_fsetid_drop();
 	int fd = node_open(pt_session(req), ref, flags);
-	pt_fsetid_restore(dropped);
+	creds_fsetid_restore(dropped);
 	return fd;
 }
 
@@ -262,18 +262,18 @@ static int create_new(const struct graft_req *req, const struct node_ref *parent
 {
 	const struct fuse_create_in *in = req->in;
 	struct pt_session *s = pt_session(req);
-	struct pt_creds creds;
+	struct creds creds;
 
 	int res = pt_handle_fd_take(s, PT_FD_FILE);
 	if (res < 0)
 		return res;
 	int fd = -1;
-	res = pt_creds_enter(req, &creds);
+	res = creds_enter(req, &creds);
 	if (res == 0) {
 		fd = open_as(req, &creds, parent->fd, req->name, flags | O_CREAT | O_EXCL | O_NOFOLLOW,
 			     in->mode & 07777);
 		res = fd < 0 ? fd : 0;
-		pt_creds_leave(&creds);
+		creds_leave(&creds);
 	}
 	if (res == 0) {
 		res = adopt_new(req, parent, req->name, fd, flags);
@@ -293,17 +293,17 @@ static int reopen_as_caller(const struct graft_req *req, const struct node_ref *
 {
 	const struct fuse_create_in *in = req->in;
 	bool kill = (in->open_flags & FUSE_OPEN_KILL_SUIDGID) && pt_flag(req, FUSE_HANDLE_KILLPRIV_V2);
-	struct pt_creds creds;
+	struct creds creds;
 
-	int res = pt_creds_enter(req, &creds);
+	int res = creds_enter(req, &creds);
 	if (res < 0)
 		return res;
-	bool dropped = kill && pt_fsetid_drop();
+	bool dropped = kill && creds_fsetid_drop();
 	res = open_again(pt_session(req)->inst, ref->fd, flags);
-	if (res == -EACCES && pt_creds_partial(req, &creds))
+	if (res == -EACCES && creds_partial(req, &creds))
 		res = -ESTALE;
-	pt_fsetid_restore(dropped);
-	pt_creds_leave(&creds);
+	creds_fsetid_restore(dropped);
+	creds_leave(&creds);
 	return res;
 }
 

@@ -52,7 +52,7 @@ static int create(struct graft_inst *inst, struct graft_req *req, mode_t type,
 {
 	struct pt_session *s = pt_session(req);
 	struct node_ref parent;
-	struct pt_creds creds;
+	struct creds creds;
 	int res;
 
 	if (inst->set->readonly)
@@ -60,12 +60,12 @@ static int create(struct graft_inst *inst, struct graft_req *req, mode_t type,
 	res = node_get(s, req->node, &parent);
 	if (res < 0)
 		return res;
-	res = pt_creds_enter(req, &creds);
+	res = creds_enter(req, &creds);
 	if (!res) {
 		res = make(req, parent.fd) < 0 ? -errno : 0;
-		if (res == -EACCES && pt_creds_insist(req, &creds))
+		if (res == -EACCES && creds_insist(req, &creds))
 			res = make(req, parent.fd) < 0 ? -errno : 0;
-		pt_creds_leave(&creds);
+		creds_leave(&creds);
 	}
 	if (!res) {
 		res = adopt(req, &parent, type);

@@ -3,6 +3,8 @@
 #ifndef GRAFT_PASSTHROUGH_PASSTHROUGH_H
 #define GRAFT_PASSTHROUGH_PASSTHROUGH_H
 
+#include "lib/creds.h"
+
 #include <graftfs/plugin.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -124,30 +126,6 @@ int pt_lookup_fd(struct pt_session *s, const struct node_ref *parent, int fd, st
 void pt_forget(struct pt_session *s, uint64_t id, uint64_t n);
 /* fuse_attr from statx, without flags: only a look-up knows what is a submount. */
 void pt_fill_attr(const struct graft_inst *inst, const struct statx *stx, struct fuse_attr *attr);
-
-/* Caller's identity (creds.c) for what creates objects: ids and supplementary groups of this thread only, raw system calls. */
-#define PT_CREDS_GROUPS 32
-struct pt_creds {
-	bool uid, gid, groups, umask; /* what was changed */
-	mode_t old_umask;
-	uid_t old_uid;
-	gid_t old_gid;
-	int nold_groups;
-	gid_t few[PT_CREDS_GROUPS], *many; /* the thread's own groups; many: allocated, where there are more */
-};
-/* 0 or -errno; on failure nothing is changed. Also applies req->umask where FUSE_DONT_MASK was negotiated. */
-int pt_creds_enter(const struct graft_req *req, struct pt_creds *c);
-/* The thread has the caller's ids but not its supplementary groups, which the guest does not send. */
-bool pt_creds_partial(const struct graft_req *req, const struct pt_creds *c);
-/*
- * After EACCES for the caller. The guest has checked its permission with groups that it did not send; so where it sends none
- * (no FUSE_CREATE_SUPP_GROUP), the thread may pass over modes until pt_creds_leave. True: worth one more try.
- */
-bool pt_creds_insist(const struct graft_req *req, const struct pt_creds *c);
-void pt_creds_leave(struct pt_creds *c);
-/* Drops CAP_FSETID from this thread's effective set, for killpriv; true if it was dropped and must be put back. */
-bool pt_fsetid_drop(void);
-void pt_fsetid_restore(bool dropped);
 
 /* Options of the INI section (options.c). */
 extern const struct graft_opt pt_options[];

@@ -71,37 +71,37 @@ static void test_ids(void **state)
 {
 	struct case_of c = caller(1234, 5678);
 	char before[4096], after[4096];
-	struct pt_creds creds;
+	struct creds creds;
 
 	(void)state;
 	c.req.session = &c.session;
 	who(before, sizeof(before));
-	assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
+	assert_int_equal(creds_enter(&c.req, &creds), 0);
 	assert_int_equal(geteuid(), 1234);
 	assert_int_equal(getegid(), 5678);
 	assert_int_equal(getuid(), 0);
 	assert_false(effective(CAP_DAC_OVERRIDE));
 	/* Groups were not sent, so the guest's check must do. */
-	assert_true(pt_creds_insist(&c.req, &creds));
+	assert_true(creds_insist(&c.req, &creds));
 	assert_true(effective(CAP_DAC_OVERRIDE));
 	assert_false(effective(CAP_CHOWN));
-	pt_creds_leave(&creds);
+	creds_leave(&creds);
 	who(after, sizeof(after));
 	assert_string_equal(before, after);
 
 	c.session.flags = FUSE_CREATE_SUPP_GROUP;
-	assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
-	assert_false(pt_creds_insist(&c.req, &creds));
+	assert_int_equal(creds_enter(&c.req, &creds), 0);
+	assert_false(creds_insist(&c.req, &creds));
 	assert_false(effective(CAP_DAC_OVERRIDE));
-	pt_creds_leave(&creds);
+	creds_leave(&creds);
 	who(after, sizeof(after));
 	assert_string_equal(before, after);
 	/* Who is not switched to is refused for other reasons. */
 	c = caller(0, 0);
 	c.req.session = &c.session;
-	assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
-	assert_false(pt_creds_insist(&c.req, &creds));
-	pt_creds_leave(&creds);
+	assert_int_equal(creds_enter(&c.req, &creds), 0);
+	assert_false(creds_insist(&c.req, &creds));
+	creds_leave(&creds);
 	who(after, sizeof(after));
 	assert_string_equal(before, after);
 }
@@ -110,21 +110,21 @@ static void test_one_id(void **state)
 {
 	struct case_of c = caller(0, 5678);
 	char before[4096], after[4096];
-	struct pt_creds creds;
+	struct creds creds;
 
 	(void)state;
 	c.req.session = &c.session;
 	who(before, sizeof(before));
-	assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
+	assert_int_equal(creds_enter(&c.req, &creds), 0);
 	assert_int_equal(geteuid(), 0);
 	assert_int_equal(getegid(), 5678);
-	pt_creds_leave(&creds);
+	creds_leave(&creds);
 	c.req.uid = 99;
 	c.req.gid = 0;
-	assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
+	assert_int_equal(creds_enter(&c.req, &creds), 0);
 	assert_int_equal(geteuid(), 99);
 	assert_int_equal(getegid(), 0);
-	pt_creds_leave(&creds);
+	creds_leave(&creds);
 	who(after, sizeof(after));
 	assert_string_equal(before, after);
 }
@@ -135,7 +135,7 @@ static void test_groups(void **state)
 	const uint32_t groups[] = {7, 8, 9};
 	const gid_t own[] = {20, 30};
 	char before[4096], after[4096];
-	struct pt_creds creds;
+	struct creds creds;
 
 	(void)state;
 	assert_int_equal(syscall(SYS_setgroups, 2, own), 0);
@@ -149,21 +149,21 @@ static void test_groups(void **state)
 		c.req.has_groups = 1;
 		c.req.ngroups = 3;
 		c.req.groups = groups;
-		assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
+		assert_int_equal(creds_enter(&c.req, &creds), 0);
 		assert_int_equal(syscall(SYS_getgroups, 8, now), 3);
 		assert_int_equal(now[2], 9);
-		pt_creds_leave(&creds);
+		creds_leave(&creds);
 		who(after, sizeof(after));
 		assert_string_equal(before, after);
 		/* None at all is something else than not sent. */
 		c.req.ngroups = 0;
-		assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
+		assert_int_equal(creds_enter(&c.req, &creds), 0);
 		assert_int_equal(ngroups(), 0);
-		pt_creds_leave(&creds);
+		creds_leave(&creds);
 		c.req.has_groups = 0;
-		assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
+		assert_int_equal(creds_enter(&c.req, &creds), 0);
 		assert_int_equal(ngroups(), 2);
-		pt_creds_leave(&creds);
+		creds_leave(&creds);
 		who(after, sizeof(after));
 		assert_string_equal(before, after);
 	}
@@ -175,7 +175,7 @@ static void test_many_groups(void **state)
 	enum { N = 100 };
 	const uint32_t group = 7;
 	struct case_of c = caller(1234, 0);
-	struct pt_creds creds;
+	struct creds creds;
 	gid_t own[N], now[N];
 
 	(void)state;
@@ -185,9 +185,9 @@ static void test_many_groups(void **state)
 	c.req.session = &c.session;
 	c.req.has_groups = c.req.ngroups = 1;
 	c.req.groups = &group;
-	assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
+	assert_int_equal(creds_enter(&c.req, &creds), 0);
 	assert_int_equal(ngroups(), 1);
-	pt_creds_leave(&creds);
+	creds_leave(&creds);
 	assert_int_equal(syscall(SYS_getgroups, N, now), N);
 	assert_memory_equal(own, now, sizeof(own));
 	assert_int_equal(syscall(SYS_setgroups, 0, own), 0);
@@ -196,19 +196,19 @@ static void test_many_groups(void **state)
 static void test_umask(void **state)
 {
 	struct case_of c = caller(0, 0);
-	struct pt_creds creds;
+	struct creds creds;
 	mode_t old = umask(0);
 
 	(void)state;
 	c.req.session = &c.session;
 	c.req.umask = 0137;
-	assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
+	assert_int_equal(creds_enter(&c.req, &creds), 0);
 	assert_int_equal(umask(0), 0); /* the guest has applied it */
-	pt_creds_leave(&creds);
+	creds_leave(&creds);
 	c.session.flags = FUSE_DONT_MASK;
-	assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
+	assert_int_equal(creds_enter(&c.req, &creds), 0);
 	assert_int_equal(umask(0137), 0137);
-	pt_creds_leave(&creds);
+	creds_leave(&creds);
 	assert_int_equal(umask(old), 0);
 }
 
@@ -217,20 +217,20 @@ static void test_bad_callers(void **state)
 	const uint32_t groups[] = {7};
 	struct case_of c = caller(GRAFT_NO_ID, 0);
 	char before[4096], after[4096];
-	struct pt_creds creds;
+	struct creds creds;
 
 	(void)state;
 	c.req.session = &c.session;
 	who(before, sizeof(before));
-	assert_int_equal(pt_creds_enter(&c.req, &creds), -EOVERFLOW);
+	assert_int_equal(creds_enter(&c.req, &creds), -EOVERFLOW);
 	c.req.uid = 0;
 	c.req.gid = GRAFT_NO_ID;
-	assert_int_equal(pt_creds_enter(&c.req, &creds), -EOVERFLOW);
+	assert_int_equal(creds_enter(&c.req, &creds), -EOVERFLOW);
 	c.req.uid = c.req.gid = 1234;
 	c.req.has_groups = 1;
 	c.req.groups = groups;
 	c.req.ngroups = 65537;
-	assert_int_equal(pt_creds_enter(&c.req, &creds), -EINVAL);
+	assert_int_equal(creds_enter(&c.req, &creds), -EINVAL);
 	who(after, sizeof(after));
 	assert_string_equal(before, after);
 }
@@ -241,14 +241,14 @@ static void *fail_late(void *arg)
 	const uint32_t groups[] = {7};
 	struct case_of c = caller(1234, 5678);
 	char before[4096], after[4096];
-	struct pt_creds creds;
+	struct creds creds;
 
 	c.req.session = &c.session;
 	c.req.has_groups = c.req.ngroups = 1;
 	c.req.groups = groups;
 	without(CAP_SETUID);
 	who(before, sizeof(before));
-	*(int *)arg = pt_creds_enter(&c.req, &creds);
+	*(int *)arg = creds_enter(&c.req, &creds);
 	who(after, sizeof(after));
 	return strcmp(before, after) ? "changed" : NULL;
 }
@@ -273,13 +273,13 @@ static void test_fsetid(void **state)
 
 	(void)state;
 	who(before, sizeof(before));
-	dropped = pt_fsetid_drop();
+	dropped = creds_fsetid_drop();
 	assert_true(dropped);
 	assert_false(effective(CAP_FSETID));
-	assert_false(pt_fsetid_drop());
-	pt_fsetid_restore(false);
+	assert_false(creds_fsetid_drop());
+	creds_fsetid_restore(false);
 	assert_false(effective(CAP_FSETID));
-	pt_fsetid_restore(dropped);
+	creds_fsetid_restore(dropped);
 	who(after, sizeof(after));
 	assert_string_equal(before, after);
 }
@@ -300,7 +300,7 @@ static void test_per_thread(void **state)
 {
 	struct case_of c = caller(1234, 5678);
 	_Atomic bool stop = false;
-	struct pt_creds creds;
+	struct creds creds;
 	pthread_t thread;
 	void *complaint;
 
@@ -308,8 +308,8 @@ static void test_per_thread(void **state)
 	c.req.session = &c.session;
 	assert_int_equal(pthread_create(&thread, NULL, watch, &stop), 0);
 	for (int i = 0; i < 2000; i++) {
-		assert_int_equal(pt_creds_enter(&c.req, &creds), 0);
-		pt_creds_leave(&creds);
+		assert_int_equal(creds_enter(&c.req, &creds), 0);
+		creds_leave(&creds);
 	}
 	atomic_store(&stop, true);
 	pthread_join(thread, &complaint);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The caller's identity for one system call: raw calls, as those of the C library change all threads of the process. */
-#include "passthrough.h"
+#include "lib/creds.h"
 
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -50,7 +51,7 @@ static bool raise_cap(uint32_t cap)
 	return caps_set(&c);
 }
 
-bool pt_fsetid_drop(void)
+bool creds_fsetid_drop(void)
 {
 	struct caps c;
 
@@ -60,16 +61,16 @@ bool pt_fsetid_drop(void)
 	return caps_set(&c);
 }
 
-void pt_fsetid_restore(bool dropped)
+void creds_fsetid_restore(bool dropped)
 {
 	if (dropped)
 		raise_cap(CAP_FSETID);
 }
 
 /* Remembers the thread's groups. */
-static int groups_save(struct pt_creds *c)
+static int groups_save(struct creds *c)
 {
-	long n = syscall(NR_GETGROUPS, PT_CREDS_GROUPS, c->few);
+	long n = syscall(NR_GETGROUPS, CREDS_GROUPS, c->few);
 
 	if (n < 0 && errno == EINVAL) {
 		n = syscall(NR_GETGROUPS, 0, NULL);
@@ -84,7 +85,7 @@ static int groups_save(struct pt_creds *c)
 	return 0;
 }
 
-static int groups_enter(const struct graft_req *req, struct pt_creds *c)
+static int groups_enter(const struct graft_req *req, struct creds *c)
 {
 	int res = groups_save(c);
 
@@ -97,7 +98,7 @@ static int groups_enter(const struct graft_req *req, struct pt_creds *c)
 }
 
 /* An id that is 0 is never switched to: the thread is root, or may not become it. */
-static int ids_enter(const struct graft_req *req, struct pt_creds *c)
+static int ids_enter(const struct graft_req *req, struct creds *c)
 {
 	c->old_gid = getegid();
 	if (req->gid && req->gid != c->old_gid) {
@@ -114,7 +115,7 @@ static int ids_enter(const struct graft_req *req, struct pt_creds *c)
 	return 0;
 }
 
-int pt_creds_enter(const struct graft_req *req, struct pt_creds *c)
+int creds_enter(const struct graft_req *req, struct creds *c)
 {
 	int res = 0;
 
@@ -128,24 +129,24 @@ int pt_creds_enter(const struct graft_req *req, struct pt_creds *c)
 	if (!res && (req->uid || req->gid))
 		res = ids_enter(req, c);
 	if (res < 0) {
-		pt_creds_leave(c);
+		creds_leave(c);
 		return res;
 	}
-	if (pt_flag(req, FUSE_DONT_MASK)) {
+	if (req->session->flags & FUSE_DONT_MASK) {
 		c->old_umask = umask(req->umask & 0777);
 		c->umask = true;
 	}
 	return 0;
 }
 
-bool pt_creds_partial(const struct graft_req *req, const struct pt_creds *c)
+bool creds_partial(const struct graft_req *req, const struct creds *c)
 {
-	return c->uid && !pt_flag(req, FUSE_CREATE_SUPP_GROUP);
+	return c->uid && !(req->session->flags & FUSE_CREATE_SUPP_GROUP);
 }
 
-bool pt_creds_insist(const struct graft_req *req, const struct pt_creds *c)
+bool creds_insist(const struct graft_req *req, const struct creds *c)
 {
-	return pt_creds_partial(req, c) && raise_cap(CAP_DAC_OVERRIDE);
+	return creds_partial(req, c) && raise_cap(CAP_DAC_OVERRIDE);
 }
 
 /* Going back cannot fail: the saved ids are the old ones still. A thread that stayed somebody else would be a hole. */
@@ -155,7 +156,7 @@ static void must(long res)
 		abort();
 }
 
-void pt_creds_leave(struct pt_creds *c)
+void creds_leave(struct creds *c)
 {
 	int saved = errno;
 
