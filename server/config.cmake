@@ -13,6 +13,7 @@ set(GRAFT_CONFIG_SOURCES
 	${CMAKE_SOURCE_DIR}/server/config_path.c
 	${CMAKE_SOURCE_DIR}/server/config_spec.c
 	${CMAKE_SOURCE_DIR}/server/door.c
+	${CMAKE_SOURCE_DIR}/server/door_keys.c
 	${CMAKE_SOURCE_DIR}/server/plugin_loader.c
 	${CMAKE_SOURCE_DIR}/server/sandbox/modcaps.c
 	${CMAKE_SOURCE_DIR}/server/virtiofsd/checks.c

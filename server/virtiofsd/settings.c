@@ -3,47 +3,17 @@
 #include "server/virtiofsd/settings.h"
 
 #include "lib/cleanup.h"
-#include "server/config_internal.h"
+#include "server/door_keys.h"
 #include "server/virtiofsd/values.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define WORKERS_MAX 256           /* of the key workers */
 #define RLIMIT_KEY_MAX 1073741816 /* of the key rlimit-nofile; above every nr_open */
 
 static const char server[] = "server", transport[] = "transport vhost-user", mount[] = "mount share";
-
-/* Keys on their way. Their lines are counted in places, so that messages name the option. */
-struct keys {
-	struct ini_file file;
-	const char **places;
-	size_t n, room;
-	struct graft_error *err;
-	int res; /* of the first key that failed; those behind it are left out */
-};
-
-static void add(struct keys *k, const char *section, const char *key, const char *value, const char *where)
-{
-	if (k->res)
-		return;
-	if (k->n == k->room) {
-		size_t room = k->room > 0 ? k->room * 2 : 32;
-		const char **grown = reallocarray(k->places, room, sizeof(*grown));
-		if (!grown) {
-			k->res = config_no_memory(k->err);
-			return;
-		}
-		k->file.places = k->places = grown;
-		k->room = room;
-	}
-	k->places[k->n++] = where;
-	k->res = ini_file_add(&k->file, section, key, value, (uint32_t)k->n, k->err);
-}
 
 /* Where virtiofsd's default is not that of the key, and nobody said anything. */
 static const char by_default[] = "virtiofsd's default";
@@ -77,35 +47,18 @@ static const struct plain {
 	{ VFSD_TIMEOUT, mount, "attr-timeout", NULL },
 };
 
-static void add_plain(struct keys *k, const struct vfsd_line *line)
+static void add_plain(struct door_keys *k, const struct vfsd_line *line)
 {
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
 		const struct vfsd_setting *s = vfsd_line_last(line, plain[i].id);
 		if (s)
-			add(k, plain[i].section, plain[i].key, s->text, s->where);
+			door_key(k, plain[i].section, plain[i].key, s->text, s->where);
 		else if (plain[i].dflt)
-			add(k, plain[i].section, plain[i].key, plain[i].dflt, by_default);
+			door_key(k, plain[i].section, plain[i].key, plain[i].dflt, by_default);
 	}
 }
 
-/* A path as it would be from any other folder. */
-static void add_path(struct keys *k, const char *section, const char *key, const char *path, const char *suffix,
-		     const char *where)
-{
-	char cwd[PATH_MAX] = "", all[2 * PATH_MAX];
-
-	if (k->res)
-		return;
-	if (*path != '/' && !getcwd(cwd, sizeof(cwd))) {
-		k->res = error_set(k->err, errno, "%s: no working directory: %s", where, strerror(errno));
-		return;
-	}
-	const char *slash = *path == '/' || cwd[1] == '\0' ? "" : "/";
-	snprintf(all, sizeof(all), "%s%s%.*s%s", cwd, slash, PATH_MAX, path, suffix);
-	add(k, section, key, all, where);
-}
-
-static void add_socket(struct keys *k, const struct vfsd_line *line)
+static void add_socket(struct door_keys *k, const struct vfsd_line *line)
 {
 	const struct vfsd_setting *s = vfsd_line_last(line, VFSD_SOCKET_PATH);
 
@@ -113,24 +66,24 @@ static void add_socket(struct keys *k, const struct vfsd_line *line)
 		s = vfsd_line_last(line, VFSD_OLD_SOCKET);
 	if (!s)
 		return;
-	add_path(k, transport, "socket", s->text, "", s->where);
-	add_path(k, server, "pid-file", s->text, ".pid", s->where);
+	door_key_path(k, transport, "socket", s->text, "", s->where);
+	door_key_path(k, server, "pid-file", s->text, ".pid", s->where);
 }
 
 /* -d goes before all others. */
-static void add_log_level(struct keys *k, const struct vfsd_line *line)
+static void add_log_level(struct door_keys *k, const struct vfsd_line *line)
 {
 	const struct vfsd_setting *s = vfsd_line_last(line, VFSD_LOG_LEVEL);
 	const struct vfsd_setting *debug = vfsd_line_last(line, VFSD_DEBUG);
 
 	if (debug)
-		add(k, server, "log-level", "debug", debug->where);
+		door_key(k, server, "log-level", "debug", debug->where);
 	else if (s)
-		add(k, server, "log-level", s->text, s->where);
+		door_key(k, server, "log-level", s->text, s->where);
 }
 
 /* 0 of --thread-pool-size is auto. */
-static void add_workers(struct keys *k, const struct vfsd_line *line)
+static void add_workers(struct door_keys *k, const struct vfsd_line *line)
 {
 	const struct vfsd_setting *s = vfsd_line_last(line, VFSD_POOL_SIZE);
 	char text[24];
@@ -139,11 +92,11 @@ static void add_workers(struct keys *k, const struct vfsd_line *line)
 	if (!s || !vfsd_number(s->text, &n) || n == 0)
 		return;
 	snprintf(text, sizeof(text), "%" PRIu64, n < WORKERS_MAX ? n : WORKERS_MAX);
-	add(k, server, "workers", text, s->where);
+	door_key(k, server, "workers", text, s->where);
 }
 
 /* 0 of --rlimit-nofile is what holds already; the key's 0 is what virtiofsd does without the option. */
-static void add_rlimit(struct keys *k, const struct vfsd_line *line)
+static void add_rlimit(struct door_keys *k, const struct vfsd_line *line)
 {
 	const struct vfsd_setting *s = vfsd_line_last(line, VFSD_RLIMIT);
 	struct rlimit now = { 0 };
@@ -155,20 +108,20 @@ static void add_rlimit(struct keys *k, const struct vfsd_line *line)
 	if (n == 0 && getrlimit(RLIMIT_NOFILE, &now) == 0)
 		n = now.rlim_cur;
 	snprintf(text, sizeof(text), "%" PRIu64, n < RLIMIT_KEY_MAX ? n : RLIMIT_KEY_MAX);
-	add(k, server, "rlimit-nofile", text, s->where);
+	door_key(k, server, "rlimit-nofile", text, s->where);
 }
 
 /* As many keys as settings of the id. */
-static void add_each(struct keys *k, const struct vfsd_line *line, enum vfsd_id id, const char *section,
+static void add_each(struct door_keys *k, const struct vfsd_line *line, enum vfsd_id id, const char *section,
 		     const char *key)
 {
 	for (size_t i = 0; i < line->n; i++)
 		if (line->settings[i].id == id)
-			add(k, section, key, line->settings[i].text, line->settings[i].where);
+			door_key(k, section, key, line->settings[i].text, line->settings[i].where);
 }
 
 /* :INSIDE:OUTSIDE:COUNT: as INSIDE:OUTSIDE:COUNT. */
-static void add_id_maps(struct keys *k, const struct vfsd_line *line, enum vfsd_id id, const char *key)
+static void add_id_maps(struct door_keys *k, const struct vfsd_line *line, enum vfsd_id id, const char *key)
 {
 	for (size_t i = 0; i < line->n; i++) {
 		char text[3 * 11];
@@ -177,7 +130,7 @@ static void add_id_maps(struct keys *k, const struct vfsd_line *line, enum vfsd_
 			continue;
 		vfsd_id_map(line->settings[i].text, n);
 		snprintf(text, sizeof(text), "%u:%u:%u", n[0], n[1], n[2]);
-		add(k, server, key, text, line->settings[i].where);
+		door_key(k, server, key, text, line->settings[i].where);
 	}
 }
 
@@ -193,7 +146,7 @@ static char *trim(char *text)
 }
 
 /* Rules may stand on several lines, each of which is a key: no value holds a line's end, or blanks at its own. */
-static void add_xattrmap(struct keys *k, const struct vfsd_setting *s)
+static void add_xattrmap(struct door_keys *k, const struct vfsd_setting *s)
 {
 	auto_free char *copy = strdup(s->text);
 	char *rest = copy, *line;
@@ -203,11 +156,11 @@ static void add_xattrmap(struct keys *k, const struct vfsd_setting *s)
 	while ((line = strsep(&rest, "\n\r"))) {
 		const char *text = trim(line);
 		if (*text != '\0')
-			add(k, mount, "xattrmap.map", text, s->where);
+			door_key(k, mount, "xattrmap.map", text, s->where);
 	}
 }
 
-static void add_layers(struct keys *k, const struct vfsd_line *line)
+static void add_layers(struct door_keys *k, const struct vfsd_line *line)
 {
 	const struct vfsd_setting *map = vfsd_line_last(line, VFSD_XATTRMAP);
 	const struct vfsd_setting *id = vfsd_line_last(line, VFSD_TRANSLATE_UID);
@@ -215,7 +168,7 @@ static void add_layers(struct keys *k, const struct vfsd_line *line)
 	if (!id)
 		id = vfsd_line_last(line, VFSD_TRANSLATE_GID);
 	if (id || map)
-		add(k, mount, "layers",
+		door_key(k, mount, "layers",
 		    id && map ? "idmap xattrmap"
 		    : id      ? "idmap"
 			      : "xattrmap",
@@ -227,36 +180,36 @@ static void add_layers(struct keys *k, const struct vfsd_line *line)
 }
 
 /* Rules need attributes; ACLs and labels switch them on by themselves. */
-static void add_xattr(struct keys *k, const struct vfsd_line *line)
+static void add_xattr(struct door_keys *k, const struct vfsd_line *line)
 {
 	const struct vfsd_setting *s = vfsd_line_last(line, VFSD_XATTR);
 	const struct vfsd_setting *map = vfsd_line_last(line, VFSD_XATTRMAP);
 
 	if (map)
-		add(k, mount, "xattr", "true", map->where);
+		door_key(k, mount, "xattr", "true", map->where);
 	else if (s)
-		add(k, mount, "xattr", s->text, s->where);
+		door_key(k, mount, "xattr", s->text, s->where);
 }
 
 /* One key serves both kinds of locks. */
-static void add_locks(struct keys *k, const struct vfsd_line *line)
+static void add_locks(struct door_keys *k, const struct vfsd_line *line)
 {
 	enum vfsd_id id = vfsd_line_on(line, VFSD_FLOCK) ? VFSD_FLOCK : VFSD_POSIX_LOCK;
 
 	if (vfsd_line_on(line, id))
-		add(k, mount, "locks", "true", vfsd_line_last(line, id)->where);
+		door_key(k, mount, "locks", "true", vfsd_line_last(line, id)->where);
 }
 
 /* As QEMU's C daemon: who goes into the background has no standard error. */
-static void add_daemonize(struct keys *k, const struct vfsd_line *line)
+static void add_daemonize(struct door_keys *k, const struct vfsd_line *line)
 {
 	const struct vfsd_setting *s = vfsd_line_last(line, VFSD_DAEMONIZE);
 
 	if (s && !vfsd_line_last(line, VFSD_SYSLOG))
-		add(k, server, "syslog", "true", s->where);
+		door_key(k, server, "syslog", "true", s->where);
 }
 
-static void add_all(struct keys *k, const struct vfsd_line *line)
+static void add_all(struct door_keys *k, const struct vfsd_line *line)
 {
 	const struct vfsd_setting *source = vfsd_line_last(line, VFSD_SHARED_DIR);
 	const struct vfsd_setting *again = vfsd_line_last(line, VFSD_SERVE_AGAIN);
@@ -268,10 +221,10 @@ static void add_all(struct keys *k, const struct vfsd_line *line)
 	add_socket(k, line);
 	add_id_maps(k, line, VFSD_UID_MAP, "uid-map");
 	add_id_maps(k, line, VFSD_GID_MAP, "gid-map");
-	add(k, transport, "once", again ? "false" : "true", again ? again->where : by_default);
-	add(k, mount, "at", "/", by_default);
-	add(k, mount, "type", "passthrough", by_default);
-	add_path(k, mount, "source", source->text, "", source->where);
+	door_key(k, transport, "once", again ? "false" : "true", again ? again->where : by_default);
+	door_key(k, mount, "at", "/", by_default);
+	door_key(k, mount, "type", "passthrough", by_default);
+	door_key_path(k, mount, "source", source->text, "", source->where);
 	add_plain(k, line);
 	add_xattr(k, line);
 	add_locks(k, line);
@@ -280,14 +233,8 @@ static void add_all(struct keys *k, const struct vfsd_line *line)
 
 struct config *vfsd_config(const struct vfsd_line *line, struct plugin_registry **registry, struct graft_error *err)
 {
-	struct keys k = { .file.name = "virtiofsd", .err = err };
-	struct config *c = NULL;
+	struct door_keys k = { .file.name = "virtiofsd", .err = err };
 
-	*registry = NULL;
 	add_all(&k, line);
-	if (!k.res)
-		c = config_read_file(&k.file, registry, err);
-	ini_file_free(&k.file);
-	free(k.places);
-	return c;
+	return door_keys_config(&k, registry);
 }
