@@ -15,6 +15,7 @@
 
 enum config_sandbox { CONFIG_SANDBOX_NAMESPACE, CONFIG_SANDBOX_CHROOT, CONFIG_SANDBOX_NONE };
 enum config_landlock { CONFIG_LANDLOCK_AUTO, CONFIG_LANDLOCK_NO };
+enum config_node_ids { CONFIG_NODE_IDS_GRAFTFS, CONFIG_NODE_IDS_NYDUSD };
 enum config_seccomp { CONFIG_SECCOMP_KILL, CONFIG_SECCOMP_LOG, CONFIG_SECCOMP_TRAP, CONFIG_SECCOMP_NONE };
 /* A transport's say on an INIT flag: auto follows the mounts' want; always fails INIT where the client lacks it. */
 enum config_flag { CONFIG_FLAG_AUTO, CONFIG_FLAG_NEVER, CONFIG_FLAG_ALWAYS };
@@ -42,6 +43,7 @@ struct server_config {
 	uint32_t sandbox;     /* enum config_sandbox */
 	uint32_t seccomp;     /* enum config_seccomp */
 	uint32_t landlock;    /* enum config_landlock */
+	uint32_t node_ids;    /* enum config_node_ids */
 	struct config_id_map uid_map, gid_map; /* only with CONFIG_SANDBOX_NAMESPACE */
 	uint64_t workers;     /* threads, 1..256; 0: auto */
 	const char *plugin_dir;

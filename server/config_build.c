@@ -96,6 +96,7 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 	server->sandbox = set->sandbox;
 	server->seccomp = set->seccomp;
 	server->landlock = set->landlock;
+	server->node_ids = set->node_ids;
 	server->plugin_dir = set->plugin_dir;
 	server->rlimit_nofile = set->rlimit_nofile;
 	server->state_dir = set->state_dir;

@@ -6,6 +6,7 @@ static const char *const log_levels[] = { "error", "warn", "info", "debug", "tra
 const char *const config_sandboxes[] = { "namespace", "chroot", "none", NULL };
 const char *const config_seccomps[] = { "kill", "log", "trap", "none", NULL };
 static const char *const landlocks[] = { "auto", "no", NULL };
+static const char *const node_ids[] = { "graftfs", "nydusd", NULL };
 static const char *const flags[] = { "auto", "never", "always", NULL };
 
 #define SERVER(field) .offset = offsetof(struct server_settings, field)
@@ -63,6 +64,8 @@ const struct graft_opt config_server_options[] = {
 	  .help = "capabilities to keep beside or to drop of the usual ones, as +CAP:-CAP" },
 	{ .key = "landlock", .dflt = "auto", .type = GRAFT_OPT_ENUM, SERVER(landlock), .choices = landlocks,
 	  .help = "whether the kernel keeps the server to the paths of its mounts, where that is possible" },
+	{ .key = "node-ids", .dflt = "graftfs", .type = GRAFT_OPT_ENUM, SERVER(node_ids), .choices = node_ids,
+	  .help = "form of the node ids on the wire: the own, or nydusd's, with 255 mounts at most" },
 	{ .key = "workers", .dflt = "auto", .type = GRAFT_OPT_STRING, SERVER(workers),
 	  .help = "threads for what may block, auto or 1 to 256" },
 	{ .key = "plugin-dir", .dflt = GRAFT_PLUGIN_DIR, .type = GRAFT_OPT_PATH, SERVER(plugin_dir),

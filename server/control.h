@@ -54,6 +54,8 @@ struct control_host {
 	/* mounts_pseudo_each and its kind. */
 	int (*each_place)(void *server, int (*fn)(const struct place_record *, void *), void *arg);
 	uint64_t (*last_place)(void *server);
+	uint32_t (*next_slot)(void *server);
+	int (*set_next_slot)(void *server, uint32_t slot, struct graft_error *err);
 	int (*restore_places)(void *server, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err);
 
 	int (*each_transport)(void *server, int (*fn)(const struct control_transport *, void *), void *arg);

@@ -55,6 +55,20 @@ static uint64_t host_last_place(void *server)
 	return mounts_pseudo_last(s->server);
 }
 
+static uint32_t host_next_slot(void *server)
+{
+	const struct control_server *s = server;
+
+	return mounts_next_slot(s->server);
+}
+
+static int host_set_next_slot(void *server, uint32_t slot, struct graft_error *err)
+{
+	const struct control_server *s = server;
+
+	return mounts_set_next_slot(s->server, slot, err);
+}
+
 static int host_restore_places(void *server, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err)
 {
 	const struct control_server *s = server;
@@ -213,6 +227,8 @@ void control_host_init(struct control_host *host, struct control_server *s)
 		.each_mount = host_each_mount,
 		.each_place = host_each_place,
 		.last_place = host_last_place,
+		.next_slot = host_next_slot,
+		.set_next_slot = host_set_next_slot,
 		.restore_places = host_restore_places,
 		.ask = host_ask,
 		.each_transport = host_each_transport,

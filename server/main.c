@@ -158,6 +158,8 @@ static int make_mounts(struct parts *p, struct graft_error *err)
 
 	life_watch(p->life, p->server);
 	watch_starting(p->server->watch, true);
+	if (p->config->server.node_ids == CONFIG_NODE_IDS_NYDUSD)
+		p->server->node_bits = SERVER_NODE_BITS_NYDUSD;
 	for (uint32_t i = 0; i < p->config->nmounts && !res; i++)
 		res = server_mount(p->server, &p->config->mounts[i], err);
 	return res;

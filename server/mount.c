@@ -94,6 +94,12 @@ static int read_features(struct mount *m, struct mount_member *member, struct gr
 	}
 	if (f.want & ~f.can || f.need & ~f.want)
 		return error_set(err, EINVAL, "plugin %s: its INIT flags contradict each other", member->desc->name);
+	if (f.root && server_nydusd_ids(m->server)) {
+		if (f.root > MOUNT_NODE_MASK)
+			return error_set(err, EOVERFLOW, "plugin %s: the number of the root has more than %d bits",
+					 member->desc->name, GRAFT_NODE_BITS);
+		m->root = f.root;
+	}
 	member->features = f;
 	m->can &= f.can;
 	m->want |= f.want;
@@ -178,6 +184,7 @@ struct mount *mount_new(struct server *server, const struct mount_config *config
 	m->name = config->name;
 	m->at = config->at;
 	m->slot = config->slot;
+	m->root = GRAFT_ROOT_NODE;
 	m->nmembers = config->nmembers;
 	m->can = UINT64_MAX;
 	for (uint32_t i = m->nmembers; i-- > 0 && !res;)
@@ -305,6 +312,18 @@ void mount_release(struct mount *m)
 		workers_post(m->server->workers, &m->end);
 	else
 		mount_free(m);
+}
+
+uint64_t mount_wire(const struct mount *m, uint64_t node)
+{
+	if (node == GRAFT_ROOT_NODE || node == m->root)
+		node ^= GRAFT_ROOT_NODE ^ m->root;
+	return (uint64_t)m->slot << m->server->node_bits | node;
+}
+
+uint64_t mount_root_wire(const struct mount *m)
+{
+	return mount_wire(m, GRAFT_ROOT_NODE);
 }
 
 uint32_t mount_slot(const struct mount *m)

@@ -55,6 +55,7 @@ struct mount {
 	uint64_t since;         /* ns since 1970 */
 	struct op_stats *stats; /* requests that went to it */
 	uint32_t slot;          /* before it has one: the one it must get, 0: any */
+	uint64_t root;          /* what the wire calls its root node, and its node of that number 1; see mount_wire */
 	uint64_t place;         /* id of its place in the tree */
 	_Atomic uint32_t refs;  /* the tree's, and one for each session that has it open */
 	struct work end;        /* with the last reference */
@@ -79,6 +80,8 @@ struct mount *mount_new(struct server *server, const struct mount_config *config
 int mount_start(struct mount *m, struct graft_error *err);
 /* Quiesces what was started, outermost first. No request may be inside. */
 void mount_quiesce(struct mount *m);
+/* A node id of the mount's own (GRAFT_ROOT_NODE: its root) as clients have it. */
+uint64_t mount_wire(const struct mount *m, uint64_t node);
 /* mount_new gives one reference. */
 void mount_hold(struct mount *m);
 /* Any thread: the last one lets a worker quiesce, destroy and free the mount. NULL is fine. */

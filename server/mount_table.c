@@ -65,14 +65,39 @@ void mount_table_fini(struct mount_table *t)
 	pthread_mutex_destroy(&t->lock);
 }
 
-/* The lowest slot that neither the tree nor a session counts; 0 if there is none. */
-static uint32_t free_slot(const struct mount_table *t)
+static uint32_t slots_end(const struct mount_table *t)
 {
-	uint32_t slot = 1;
+	return server_nydusd_ids(t->server) ? MOUNT_TABLE_SLOTS_NYDUSD : MOUNT_TABLE_SLOTS;
+}
 
+/* The first slot from one on that neither the tree nor a session counts; 0 if there is none. */
+static uint32_t free_slot(const struct mount_table *t, uint32_t slot)
+{
 	while (slot < t->nslots && t->holders[slot])
 		slot++;
-	return slot < MOUNT_TABLE_SLOTS ? slot : 0;
+	return slot < slots_end(t) ? slot : 0;
+}
+
+/* The lowest; of nydusd's few in turn, which leaves those that went as much time as there is. */
+static uint32_t choose_slot(struct mount_table *t)
+{
+	uint32_t slot = t->next_slot ? free_slot(t, t->next_slot) : 0;
+
+	/* From the start again. */
+	if (!slot)
+		slot = free_slot(t, 1);
+	if (slot && server_nydusd_ids(t->server))
+		t->next_slot = slot + 1;
+	return slot;
+}
+
+static int no_slot(const struct mount_table *t, const struct mount *m, struct graft_error *err)
+{
+	/* The very text that clients of nydusd know. */
+	if (server_nydusd_ids(t->server))
+		return error_set(err, ENOSPC,
+				 "VFS failed to handle request, FsIndex(Custom { kind: Other, error: \"vfs maximum mountpoints reached\" })");
+	return error_set(err, ENOSPC, "[mount %s]: there are %u mounts; no more are possible", m->name, t->n);
 }
 
 void mount_table_take_slot(struct mount_table *t, uint32_t slot, uint32_t holders)
@@ -82,21 +107,36 @@ void mount_table_take_slot(struct mount_table *t, uint32_t slot, uint32_t holder
 		t->nslots = slot + 1;
 }
 
+uint32_t mount_table_next_slot(const struct mount_table *t)
+{
+	return server_nydusd_ids(t->server) && !t->next_slot ? 1 : t->next_slot;
+}
+
+int mount_table_set_next_slot(struct mount_table *t, uint32_t slot, struct graft_error *err)
+{
+	if (!server_nydusd_ids(t->server))
+		return error_set(err, EOPNOTSUPP, "slots are given in turn only with node-ids = nydusd");
+	if (slot > MOUNT_TABLE_SLOTS_NYDUSD)
+		return error_set(err, EINVAL, "%u is no slot of a mount", slot);
+	t->next_slot = slot;
+	return 0;
+}
+
 int mount_table_find_room(struct mount_table *t, struct mount *m, bool replace, struct place **place,
 			  struct place **made, struct graft_error *err)
 {
-	if (m->slot && (m->slot >= MOUNT_TABLE_SLOTS || t->holders[m->slot]))
-		return error_set(err, EBUSY, "[mount %s]: there is no slot %u to give", m->name, m->slot);
-	if (!m->slot)
-		m->slot = free_slot(t);
-	if (!m->slot || t->n >= MOUNTS_MAX)
-		return error_set(err, ENOSPC, "[mount %s]: there are %u mounts; no more are possible", m->name, t->n);
 	*made = NULL;
 	*place = namespace_find(&t->ns, m->at);
 	if (replace && !(*place && (*place)->mount))
 		return error_set(err, ENOENT, "[mount %s]: nothing is mounted at %s", m->name, m->at);
 	if (!replace && *place && (*place)->mount)
 		return error_set(err, EEXIST, "[mount %s]: %s is taken by mount %s", m->name, m->at, (*place)->mount->name);
+	if (m->slot && (m->slot >= slots_end(t) || t->holders[m->slot]))
+		return error_set(err, EBUSY, "[mount %s]: there is no slot %u to give", m->name, m->slot);
+	if (!m->slot && t->n < MOUNTS_MAX)
+		m->slot = choose_slot(t);
+	if (!m->slot || t->n >= MOUNTS_MAX)
+		return no_slot(t, m, err);
 	int res = *place ? 0 : namespace_make(&t->ns, m->at, place, made);
 	if (res)
 		return error_set(err, -res, "[mount %s]: %s", m->name, strerror(-res));
@@ -200,7 +240,7 @@ int mount_table_invalidate(struct mount_table *t, const struct mount *m, uint64_
 	for (struct session_mount *sm = m->sessions; sm; sm = sm->next) {
 		struct fuse_conn *c = sm->session->conn;
 		bool root = node == GRAFT_ROOT_NODE && strcmp(m->at, "/") == 0;
-		uint64_t wire = root ? PLACE_ROOT_ID : (uint64_t)m->slot << GRAFT_NODE_BITS | node;
+		uint64_t wire = root ? PLACE_ROOT_ID : mount_wire(m, node);
 
 		if (!c->transport->ops->send)
 			continue;
@@ -217,7 +257,7 @@ int mount_table_store(struct mount_table *t, struct mount *m, const struct graft
 
 	if (!sm)
 		return -ENOTCONN;
-	int res = notify_store(sm->session->conn, (uint64_t)m->slot << GRAFT_NODE_BITS | node, off, iov, niov);
+	int res = notify_store(sm->session->conn, mount_wire(m, node), off, iov, niov);
 	session_mount_leave(sm);
 	return res;
 }

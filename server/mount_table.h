@@ -12,6 +12,7 @@
 #include "server/workers.h"
 
 #define MOUNT_TABLE_SLOTS 65535u /* 1 .. 65534; 0 is the router's own */
+#define MOUNT_TABLE_SLOTS_NYDUSD 256u
 #define MOUNT_NODE_MASK ((1ull << GRAFT_NODE_BITS) - 1)
 
 struct mount_table {
@@ -20,6 +21,7 @@ struct mount_table {
 	struct fuse_conn *conns; /* those with a session */
 	uint32_t *holders;       /* by slot: sessions that count it, and the tree */
 	uint32_t nslots;         /* one more than the highest ever used */
+	uint32_t next_slot;      /* nydusd's ids: the first that is looked at for the next mount; else 0 */
 	_Atomic bool sweeping;   /* sweep is posted */
 	struct work sweep;
 	pthread_mutex_t lock; /* any thread, for a few instructions */
@@ -50,6 +52,10 @@ int mount_table_remove(struct mount_table *t, const char *at, bool strict, struc
 
 /* See mounts_pseudo_restore. */
 int mount_table_restore(struct mount_table *t, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err);
+
+/* See mounts_next_slot. */
+uint32_t mount_table_next_slot(const struct mount_table *t);
+int mount_table_set_next_slot(struct mount_table *t, uint32_t slot, struct graft_error *err);
 
 /* Any thread: looks soon which slots clients have let go of. */
 void mount_table_sweep(struct mount_table *t);

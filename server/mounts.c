@@ -66,6 +66,28 @@ static void restore_run(struct work *w)
 	sem_post(&c->change.done);
 }
 
+/* The slot that comes next. */
+struct slot_change {
+	struct change change; /* first */
+	uint32_t slot;        /* get: what it is */
+};
+
+static void next_slot_run(struct work *w)
+{
+	struct slot_change *c = (struct slot_change *)w;
+
+	c->slot = mount_table_next_slot(c->change.table);
+	sem_post(&c->change.done);
+}
+
+static void set_next_slot_run(struct work *w)
+{
+	struct slot_change *c = (struct slot_change *)w;
+
+	c->change.res = mount_table_set_next_slot(c->change.table, c->slot, c->change.err);
+	sem_post(&c->change.done);
+}
+
 static int run(struct server *s, struct change *c, void (*fn)(struct work *))
 {
 	c->table = &s->mounts;
@@ -199,4 +221,19 @@ int mounts_ask(struct server *s, const char *at, const char *what, const char *i
 	}
 	mount_release(m);
 	return res > 0 ? -EIO : res;
+}
+
+uint32_t mounts_next_slot(struct server *s)
+{
+	struct slot_change c = { .slot = 0 };
+
+	run(s, &c.change, next_slot_run);
+	return c.slot;
+}
+
+int mounts_set_next_slot(struct server *s, uint32_t slot, struct graft_error *err)
+{
+	struct slot_change c = { .change.err = err, .slot = slot };
+
+	return run(s, &c.change, set_next_slot_run);
 }

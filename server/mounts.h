@@ -59,6 +59,12 @@ int mounts_pseudo_each(struct server *s, int (*fn)(const struct place_record *re
 int mounts_pseudo_restore(struct server *s, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err);
 /* The highest place id that was ever given. */
 uint64_t mounts_pseudo_last(struct server *s);
+/*
+ * With nydusd's node ids, whose slots are given in turn: the first that the next mount tries, 1 .. 256; 0 and 256 are from 1 on. With our own
+ * it is 0, and setting it -EOPNOTSUPP; more than 256 is -EINVAL.
+ */
+uint32_t mounts_next_slot(struct server *s);
+int mounts_set_next_slot(struct server *s, uint32_t slot, struct graft_error *err);
 
 /*
  * graft_plugin.ask of the mount at that path, its members from the outermost on: what the first answers that knows the

@@ -18,8 +18,10 @@ struct mount;
 #define PLACE_NAME_MAX 255
 #define PLACES_MAX 65536 /* that can be restored */
 
-/* Slot of a mount; implemented by mount.c. */
+/* Of a mount, implemented by mount.c: its slot. */
 uint32_t mount_slot(const struct mount *m);
+/* And the node id that clients have of its root. */
+uint64_t mount_root_wire(const struct mount *m);
 
 /* An entry of a place that has places below it. */
 struct place_child {

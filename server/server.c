@@ -36,6 +36,7 @@ struct server *server_new(uint32_t threads, uint32_t fds, struct graft_error *er
 		return NULL;
 	}
 	s->own_fds = -1;
+	s->node_bits = SERVER_NODE_BITS;
 	s->workers = workers_new(threads, SERVER_WORK_BOUND);
 	s->io = s->workers ? io_engine_new(s->workers) : NULL;
 	s->callers = workers_new(SERVER_CALLERS, UINT32_MAX);

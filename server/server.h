@@ -12,6 +12,8 @@
 #include "server/workers.h"
 
 #define SERVER_CALLERS 8 /* calls of the control API that run at a time */
+#define SERVER_NODE_BITS GRAFT_NODE_BITS
+#define SERVER_NODE_BITS_NYDUSD 56 /* slots 1 .. 255, in turn; and what else a client of nydusd finds in node ids */
 #define SERVER_WORK_BOUND (65 * 256) /* deferred work that may wait: all that 64 queues and hiprio have in flight */
 
 struct server {
@@ -32,10 +34,16 @@ struct server {
 	_Atomic uint32_t shards;    /* taken by queues, see shard.h */
 	_Atomic uint64_t sessions;  /* number of the last session */
 	uint32_t fd_budget;         /* descriptors that plugins may share */
+	uint32_t node_bits;         /* of a node id on the wire that are the mount's own, the slot stands above; set before mounts are made */
 	bool fixed;                 /* mounts neither come nor go; set before server_start */
 	bool confined;              /* Landlock keeps the process to what plugins told; set before mounts are made */
 	bool membarrier;            /* light barriers need no instruction, see barrier.h */
 };
+
+static inline bool server_nydusd_ids(const struct server *s)
+{
+	return s->node_bits == SERVER_NODE_BITS_NYDUSD;
+}
 
 /* threads: of the workers, 0: auto. fds: descriptors that plugins may share. NULL when out of memory, with err. */
 struct server *server_new(uint32_t threads, uint32_t fds, struct graft_error *err);

@@ -33,7 +33,10 @@ struct session_mount {
 	struct session *session; /* counted */
 	struct mount *mount;     /* counted until closed */
 	uint32_t slot, serial; /* serial: of those in this session */
-	uint64_t tag; /* put before inode numbers where the client sees one file system; 0: none */
+	uint64_t wire;     /* what stands before its node ids on the wire, in place */
+	uint64_t swap;     /* these bits change in a node id on the wire that is the root's or has its number; 0: none */
+	uint64_t ino_tag;  /* what stands before its inode numbers, in place; 0: nothing, they are as the mount gave them */
+	uint64_t ino_mask; /* room for those */
 	_Atomic uint32_t users, refs;
 	_Atomic bool closed; /* nobody is inside and nobody will be */
 	_Atomic bool fading; /* umounted or replaced: tell the mount table when the client let go of the last */
@@ -111,6 +114,14 @@ int session_may_make(struct session *s);
 /* The services of the same names (plugin.h). */
 int session_claim(const struct graft_session *pub, uint32_t what);
 void session_unclaim(const struct graft_session *pub, uint32_t what, uint64_t n);
+
+/* From a node id as the mount gives it to the lower bits of the one on the wire, and back. */
+static inline uint64_t session_mount_number(const struct session_mount *sm, uint64_t node)
+{
+	if (sm->swap && (node == GRAFT_ROOT_NODE || node == (GRAFT_ROOT_NODE ^ sm->swap)))
+		node ^= sm->swap;
+	return node;
+}
 
 /* Whoever sees what was let go of sees what was given before: release and acquire. */
 static inline void session_mount_give(struct session_mount *sm, uint32_t shard, enum session_held what)

@@ -2,7 +2,9 @@
 /* Making views: a walk over the tree of places, with the directories on the way looked up in the mounts above. */
 #include "server/view.h"
 
+#include "server/fuse/conn.h"
 #include "server/fuse/internal.h"
+#include "server/server.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +25,7 @@ struct walk {
 
 static uint64_t wire(const struct session_mount *sm, uint64_t node)
 {
-	return (uint64_t)sm->slot << GRAFT_NODE_BITS | node;
+	return sm->wire | session_mount_number(sm, node);
 }
 
 static int compare_pins(const void *a, const void *b)
@@ -214,6 +216,8 @@ struct view *view_new(struct session *s, const struct place *root)
 	if (!v)
 		return NULL;
 	v->session = s;
+	v->node_bits = s->conn->server->node_bits;
+	v->node_mask = ((uint64_t)1 << v->node_bits) - 1;
 	session_hold(s);
 	int res = copy_slots(v, s);
 	if (!res)
@@ -268,7 +272,7 @@ uint64_t view_key(const struct view *v, const struct place *p)
 	if (!p->parent)
 		return PLACE_ROOT_ID;
 	if (p->mount)
-		return (uint64_t)mount_slot(p->mount) << GRAFT_NODE_BITS | GRAFT_ROOT_NODE;
+		return mount_root_wire(p->mount);
 	for (uint32_t i = 0; i < v->ndirs; i++) {
 		if (v->dirs[i].place == p->id)
 			return v->dirs[i].key;

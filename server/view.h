@@ -28,11 +28,24 @@ struct view {
 	struct view *next;       /* among a connection's retired ones */
 	struct session *session; /* referenced */
 	struct session_mount *root; /* at "/", NULL: the root is a pseudo directory */
+	uint64_t node_mask; /* server.node_bits of them */
+	uint32_t node_bits;
 	uint32_t nslots, ndirs, room, mask;
 	struct view_slot *slots;
 	struct view_dir *dirs;
 	uint32_t *hash; /* by key: index + 1 into dirs, 0: empty; linear probing */
 };
+
+/* Of a node id: its mount's slot, and what stands below. */
+static inline uint64_t view_slot_of(const struct view *v, uint64_t nodeid)
+{
+	return nodeid >> v->node_bits;
+}
+
+static inline uint64_t view_number_of(const struct view *v, uint64_t nodeid)
+{
+	return nodeid & v->node_mask;
+}
 
 /*
  * By the session's slots and the tree as they are now. Looks up directories on the way to mounts that are new to the session and

@@ -124,6 +124,11 @@ struct graft_features {
 	uint64_t need; /* flags without which it cannot work: INIT fails with EPROTO where the client lacks one */
 	/* since 1.1 */
 	uint64_t leaves[4]; /* layer: opcodes this instance leaves alone though its table has them; bit opcode % 64 of opcode / 64 */
+	/*
+	 * Where node ids outlive the process ([server] node-ids = nydusd) clients know the root by this number, and by 1 the node that has
+	 * it; the instance does not see that. 0: by 1, as everywhere else.
+	 */
+	uint64_t root;
 };
 
 /*

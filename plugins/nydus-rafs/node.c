@@ -9,9 +9,22 @@
 #define NS UINT64_C(1000000000)
 #define NODE_MAX ((UINT64_C(1) << GRAFT_NODE_BITS) - 1)
 
+/*
+ * A node is the image's number of its inode, but that the root is 1 and the inode of number 1 has the root's; so whoever knows the image
+ * knows the nodes, and one process can go on with those of another (graft_features.root). Where the root's is none, number 1 is the last there is.
+ */
+static uint64_t swap_root(const struct graft_inst *inst, uint64_t number)
+{
+	uint64_t root = inst->super->root && inst->super->root < NODE_MAX ? inst->super->root : NODE_MAX;
+
+	if (number == GRAFT_ROOT_NODE)
+		return root;
+	return number == root ? GRAFT_ROOT_NODE : number;
+}
+
 int node_get(const struct graft_inst *inst, uint64_t node, struct rafs_inode *inode)
 {
-	uint64_t ino = node == GRAFT_ROOT_NODE ? inst->super->root : node - 1;
+	uint64_t ino = node == GRAFT_ROOT_NODE ? inst->super->root : swap_root(inst, node);
 	int res = rafs_inode_get(inst->image, ino, inode);
 
 	return res == -ENOENT ? -ESTALE : res;
@@ -21,7 +34,7 @@ uint64_t node_of(const struct graft_inst *inst, uint64_t ino)
 {
 	if (ino == inst->super->root)
 		return GRAFT_ROOT_NODE;
-	return ino > 0 && ino < NODE_MAX ? ino + 1 : 0;
+	return ino > 0 && ino < NODE_MAX ? swap_root(inst, ino) : 0;
 }
 
 void node_attr(const struct graft_inst *inst, const struct rafs_inode *inode, struct fuse_attr *attr)

@@ -5,6 +5,7 @@
 #include "rafs/codec/crypto.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #define WANTED                                                                                                         \
@@ -29,6 +30,8 @@ static void plugin_features(struct graft_inst *inst, struct graft_features *f)
 	f->can = UINT64_MAX & ~(uint64_t)(FUSE_EXPORT_SUPPORT | (inst->verify ? NO_OPENS : 0));
 	f->want = WANTED | (inst->verify ? 0 : NO_OPENS);
 	f->need = 0;
+	if (f->size >= offsetof(struct graft_features, root) + sizeof(f->root))
+		f->root = inst->super->root;
 }
 
 static int plugin_session_open(struct graft_inst *inst, const struct graft_session *session, void **state)

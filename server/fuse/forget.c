@@ -33,15 +33,17 @@ void forget_check(const struct session_mount *sm)
 /* The mount the node is counted in; NULL for the router's own nodes. */
 static struct session_mount *holder(const struct view *v, uint64_t nodeid)
 {
-	uint64_t slot = nodeid >> GRAFT_NODE_BITS;
+	uint64_t slot = view_slot_of(v, nodeid);
 
-	return slot < v->nslots && nodeid & MOUNT_NODE_MASK ? v->slots[slot].sm : NULL;
+	return slot < v->nslots && view_number_of(v, nodeid) ? v->slots[slot].sm : NULL;
 }
 
-/* Whether the holder has to be told as well: not what was umounted, nor of its root, whose look-ups the router makes. */
-static bool tells(const struct view *v, uint64_t nodeid)
+/* What the holder calls it, where it has to be told as well: not what was umounted, nor its root, whose look-ups the router makes. Else 0. */
+static uint64_t told_as(const struct view *v, const struct session_mount *sm, uint64_t nodeid)
 {
-	return v->slots[nodeid >> GRAFT_NODE_BITS].live && (nodeid & MOUNT_NODE_MASK) != GRAFT_ROOT_NODE;
+	uint64_t node = session_mount_number(sm, view_number_of(v, nodeid));
+
+	return v->slots[sm->slot].live && node != GRAFT_ROOT_NODE ? node : 0;
 }
 
 static void count(const struct request *r, struct session_mount *sm, uint64_t n)
@@ -57,8 +59,10 @@ int forget_one(struct request *r, const struct view *v)
 	const struct fuse_forget_in *in = (const void *)r->in;
 	struct session_mount *sm = holder(v, r->header.nodeid);
 
+	uint64_t node = sm ? told_as(v, sm, r->header.nodeid) : 0;
+
 	count(r, sm, in->nlookup);
-	return sm && tells(v, r->header.nodeid) ? router_go(r, sm, r->header.nodeid & MOUNT_NODE_MASK) : 0;
+	return node ? router_go(r, sm, node) : 0;
 }
 
 static void swap(struct fuse_forget_one *a, struct fuse_forget_one *b)
@@ -73,10 +77,8 @@ static void swap(struct fuse_forget_one *a, struct fuse_forget_one *b)
 static struct session_mount *next_mount(struct batch *b)
 {
 	while (b->count) {
-		uint64_t slot = b->entries->nodeid >> GRAFT_NODE_BITS;
-
 		if (b->entries->nodeid)
-			return b->view->slots[slot].sm;
+			return b->view->slots[view_slot_of(b->view, b->entries->nodeid)].sm;
 		b->entries++;
 		b->count--;
 	}
@@ -92,9 +94,9 @@ static void take_part(struct batch *b, const struct session_mount *sm)
 	for (uint32_t i = 0; i < b->count; i++) {
 		struct fuse_forget_one *e = &b->entries[i];
 
-		if (!e->nodeid || e->nodeid >> GRAFT_NODE_BITS != sm->slot)
+		if (!e->nodeid || view_slot_of(b->view, e->nodeid) != sm->slot)
 			continue;
-		e->nodeid &= MOUNT_NODE_MASK;
+		e->nodeid = session_mount_number(sm, view_number_of(b->view, e->nodeid));
 		if (e != &b->entries[n])
 			swap(e, &b->entries[n]);
 		n++;
@@ -144,7 +146,7 @@ static void count_batch(const struct batch *b)
 			n = 0;
 		}
 		n += e->nlookup;
-		if (!own || !tells(b->view, e->nodeid))
+		if (!own || !told_as(b->view, own, e->nodeid))
 			e->nodeid = 0;
 	}
 	count(b->r, sm, n);

@@ -24,7 +24,7 @@ static bool is_ours(uint64_t offset)
 
 static int add(struct graft_req *req, uint64_t place, const char *name, uint64_t offset)
 {
-	struct fuse_direntplus e = { .dirent = { .ino = pseudo_ino(place),
+	struct fuse_direntplus e = { .dirent = { .ino = pseudo_ino(request_head(req)->call->root, place),
 						 .off = offset,
 						 .type = DT_DIR,
 						 .namelen = (uint32_t)strlen(name) } };

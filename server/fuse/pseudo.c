@@ -3,25 +3,30 @@
 #include "server/fuse/pseudo.h"
 
 #include "server/fallback.h"
+#include "server/fuse/conn.h"
 #include "server/fuse/router.h"
+#include "server/server.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-uint64_t pseudo_ino(uint64_t place)
+#define INO_TAG 0xffffull /* stands where inode numbers of mounts have their slot */
+
+uint64_t pseudo_ino(const struct request *r, uint64_t place)
 {
-	return ROUTER_INO_TAG << GRAFT_NODE_BITS | place;
+	/* Where every mount's have their slot, that of the router is none. */
+	return server_nydusd_ids(r->conn->server) ? place : INO_TAG << GRAFT_NODE_BITS | place;
 }
 
-static struct fuse_attr attr_of(const struct view_dir *dir)
+static struct fuse_attr attr_of(const struct request *r, const struct view_dir *dir)
 {
 	uint64_t sec = dir->since / 1000000000;
 	uint32_t nsec = (uint32_t)(dir->since % 1000000000);
 
 	return (struct fuse_attr){
-		.ino = pseudo_ino(dir->place),
-		.mode = S_IFDIR | 0755,
+		.ino = pseudo_ino(r, dir->place),
+		.mode = S_IFDIR | (server_nydusd_ids(r->conn->server) ? 0777 : 0755),
 		.nlink = 2 + dir->list->n,
 		.blksize = 4096,
 		.atime = sec,
@@ -41,13 +46,13 @@ int pseudo_entry(struct request *r, const struct view_dir *dir)
 	*entry = (struct fuse_entry_out){ .nodeid = dir->place,
 					  .entry_valid = router_timeout(r),
 					  .attr_valid = router_timeout(r),
-					  .attr = attr_of(dir) };
+					  .attr = attr_of(r, dir) };
 	return 0;
 }
 
 static int getattr(struct request *r, const struct view_dir *dir)
 {
-	struct fuse_attr_out out = { .attr_valid = router_timeout(r), .attr = attr_of(dir) };
+	struct fuse_attr_out out = { .attr_valid = router_timeout(r), .attr = attr_of(r, dir) };
 
 	if (r->header.opcode == GRAFT_OP_STATX)
 		fallback_statx(&out, (void *)r->out);

@@ -10,6 +10,6 @@ int pseudo_entry(struct request *r, const struct view_dir *dir);
 /* Every request on it but LOOKUP and listings. 0 or -errno. */
 int pseudo_serve(struct request *r, const struct view_dir *dir);
 /* Inode number of a place that the router itself shows. */
-uint64_t pseudo_ino(uint64_t place);
+uint64_t pseudo_ino(const struct request *r, uint64_t place);
 
 #endif

@@ -33,7 +33,7 @@ static int set_entry(struct request *r)
 		return r->sm ? blame_stack(&r->call, "gave a node id of more than 48 bits to") : -EIO;
 	if (!r->sm || !entry->nodeid)
 		return 0;
-	entry->nodeid |= (uint64_t)r->sm->slot << GRAFT_NODE_BITS;
+	entry->nodeid = r->sm->wire | session_mount_number(r->sm, entry->nodeid);
 	entry->attr.ino = router_ino(r->sm, entry->attr.ino);
 	session_mount_give(r->sm, r->shard, SESSION_NODES);
 	return 0;
@@ -186,7 +186,7 @@ static void put_entry(struct stack_call *call, struct session_mount *own, const 
 	/* A child's entries go to the layer that asked, so they keep the instance's own numbers. */
 	if (!call->parent && own) {
 		if (entry.nodeid) {
-			entry.nodeid |= (uint64_t)own->slot << GRAFT_NODE_BITS;
+			entry.nodeid = own->wire | session_mount_number(own, entry.nodeid);
 			session_mount_give(own, call->root->shard, SESSION_NODES);
 		}
 		entry.attr.ino = router_ino(own, entry.attr.ino);

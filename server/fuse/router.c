@@ -20,7 +20,7 @@
 /* 0; -EBADF for what was never given out, -ESTALE for what was umounted. */
 static int find_spot(const struct view *v, uint64_t nodeid, struct router_spot *spot)
 {
-	uint64_t slot = nodeid >> GRAFT_NODE_BITS, node = nodeid & MOUNT_NODE_MASK;
+	uint64_t slot = view_slot_of(v, nodeid), node = view_number_of(v, nodeid);
 
 	*spot = (struct router_spot){ 0 };
 	if (nodeid == PLACE_ROOT_ID && v->root) {
@@ -39,7 +39,8 @@ static int find_spot(const struct view *v, uint64_t nodeid, struct router_spot *
 		return -EBADF;
 	if (!v->slots[slot].live)
 		return -ESTALE;
-	*spot = (struct router_spot){ v->slots[slot].sm, node, v->slots[slot].dirs ? view_find(v, nodeid) : NULL };
+	struct session_mount *sm = v->slots[slot].sm;
+	*spot = (struct router_spot){ sm, session_mount_number(sm, node), v->slots[slot].dirs ? view_find(v, nodeid) : NULL };
 	return 0;
 }
 
@@ -165,7 +166,7 @@ static int find_root_handle(struct request *r, const struct view *v, struct rout
 		if (!slot || !slot->sm || slot->sm->serial != h.serial)
 			return r->header.opcode == FUSE_RELEASEDIR ? 1 : -ESTALE;
 		if (!slot->live) {
-			r->header.nodeid = (uint64_t)h.slot << GRAFT_NODE_BITS | GRAFT_ROOT_NODE;
+			r->header.nodeid = slot->sm->wire | GRAFT_ROOT_NODE;
 			return -ESTALE;
 		}
 		sm = slot->sm;
@@ -205,7 +206,7 @@ static int find(struct request *r, const struct view *v, struct router_spot *spo
 /* What was umounted is ESTALE, but a handle of it can be let go of. */
 static int release_gone(const struct request *r, const struct view *v)
 {
-	uint64_t slot = r->header.nodeid >> GRAFT_NODE_BITS;
+	uint64_t slot = view_slot_of(v, r->header.nodeid);
 
 	if (!(r->op->flags & OP_RELEASES) || !slot)
 		return -ESTALE;

@@ -5,8 +5,6 @@
 
 #include "server/request.h"
 
-#define ROUTER_INO_TAG 0xffffull /* stands where other inode numbers have their slot, see session_mount.tag */
-
 /* Where a node lies. */
 struct router_spot {
 	struct session_mount *sm;   /* NULL: a pseudo directory */
@@ -32,13 +30,11 @@ uint64_t router_timeout(const struct request *r);
 /* An inode number as the client sees it. */
 static inline uint64_t router_ino(const struct session_mount *sm, uint64_t ino)
 {
-	const uint64_t mask = (1ull << GRAFT_NODE_BITS) - 1;
-
-	if (!sm || !sm->tag)
+	if (!sm || !sm->ino_tag)
 		return ino;
-	if (ino & ~mask)
-		ino = ino * 0x9e3779b97f4a7c15ull >> (64 - GRAFT_NODE_BITS);
-	return sm->tag << GRAFT_NODE_BITS | ino;
+	if (ino & ~sm->ino_mask)
+		ino = ino * 0x9e3779b97f4a7c15ull >> __builtin_clzll(sm->ino_mask);
+	return sm->ino_tag | ino;
 }
 
 #endif

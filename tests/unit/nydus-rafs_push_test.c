@@ -55,7 +55,7 @@ static bool right(const struct iovec *iov, uint64_t node)
 	const unsigned char *bytes = iov->iov_base;
 
 	for (size_t i = 0; i < iov->iov_len; i++)
-		if (bytes[i] != engine_byte(node - 1, i))
+		if (bytes[i] != engine_byte(node, i))
 			return false;
 	return true;
 }

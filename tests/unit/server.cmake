@@ -21,7 +21,7 @@ target_link_options(test-server-io PRIVATE -Wl,--wrap=io_uring_queue_init_params
 # The mount table, by clients that look while it changes.
 add_library(server-world OBJECT server_calls.c server_world.c)
 target_link_libraries(server-world PUBLIC server-rig)
-foreach(name tree change life sessions race places)
+foreach(name tree change life sessions race places nydusd)
 	graft_add_unit_test(router-${name} LIBS server-world server-rig SOURCES test_router_${name}.c)
 	set_tests_properties(unit/router-${name} PROPERTIES TIMEOUT 300)
 endforeach()

@@ -538,6 +538,7 @@ static void features(struct graft_inst *inst, struct graft_features *f)
 {
 	f->can = ~inst->t->cannot;
 	f->want = f->need = inst->t->need;
+	f->root = inst->t->root;
 }
 
 static int session_open(struct graft_inst *inst, const struct graft_session *session, void **state)

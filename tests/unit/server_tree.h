@@ -34,6 +34,7 @@ struct tree {
 	int create_error, start_error, session_error; /* negative, or 0 */
 	uint64_t need;                                /* INIT flags; wanted too */
 	uint64_t cannot;                              /* INIT flags it cannot serve */
+	uint64_t root;                                /* graft_features.root */
 	uint64_t ino;                                 /* added to the number of a node for its inode number */
 	bool negative;                                /* a missing name is an entry without a node, to be kept */
 	_Atomic enum tree_wait wait;

@@ -19,7 +19,7 @@
 
 static const char *const files[] = {
 	SERVER "[transport vhost-user]\nsocket = /run/x.sock\n[mount web]\nat = /\ntype = probe\nsource = /srv\n",
-	SERVER "landlock = no\nlog-file = /var/log/x\npid-file = /run/x.pid\nworkers = 12\nstate-dir = /run/s\napi-socket = /run/s/api\n"
+	SERVER "landlock = no\nnode-ids = nydusd\nlog-file = /var/log/x\npid-file = /run/x.pid\nworkers = 12\nstate-dir = /run/s\napi-socket = /run/s/api\n"
 	       "plugins =  probe-plain   probe-newer ; c\nplugins=probe-layer\nrlimit-nofile = 1M\n"
 	       "[transport vhost-user a]\nfd = 77\ntag = a;b #c\nonce = 1\nqueue-cpus = 0\npoll-us = 7\nmax-memory = 4M\nlocks = always\n"
 	       "[transport vhost-user b]\nsocket = /run/b\n"
@@ -32,7 +32,7 @@ static const char *const files[] = {
 };
 
 static const char first_dump[] =
-	"[server]\ninstance = graftfs\nsyslog = false\nlog-level = info\nsandbox = none\nseccomp = none\nlandlock = auto\nworkers = auto\n"
+	"[server]\ninstance = graftfs\nsyslog = false\nlog-level = info\nsandbox = none\nseccomp = none\nlandlock = auto\nnode-ids = graftfs\nworkers = auto\n"
 	"plugin-dir = " TEST_PLUGIN_DIR "\nrlimit-nofile = 0\n"
 	"\n[transport vhost-user]\nsocket = /run/x.sock\nqueues = 1\npoll-us = auto\nonce = false\nmax-nodes = 0\n"
 	"max-open = 0\nmax-memory = 0\n" FLAGS
@@ -75,6 +75,7 @@ static void test_keys_kept(void **state)
 	(void)state;
 	static const char *const lines[] = {
 		"\nlandlock = no\n",
+		"\nnode-ids = nydusd\n",
 		"\nworkers = 12\n",
 		"[server]\ninstance = graftfs\nstate-dir = /run/s\napi-socket = /run/s/api\nlog-file = /var/log/x\n"
 		"syslog = false\npid-file = /run/x.pid\nlog-level = info\n",
