@@ -2,6 +2,8 @@
 /* The face of all kinds of backend: picks the kind, checks blob ids, and forwards. */
 #include "rafs/blob/backend.h"
 
+#include "lib/clock.h"
+#include "lib/iov.h"
 #include "rafs/blob/localdisk.h"
 #include "rafs/blob/localfs.h"
 
@@ -51,9 +53,32 @@ int blob_open(struct backend *backend, const char *id, struct blob_file **file, 
 	return backend->ops->open(backend, id, file, err);
 }
 
+static void add(uint64_t *counter, uint64_t n)
+{
+	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
+void backend_count(struct backend *backend, uint64_t bytes, uint64_t ns, bool failed)
+{
+	static const uint64_t times[] = IO_BACKEND_TIMES;
+	struct backend_meter *m = &backend->meter;
+	uint32_t size = io_size_class(bytes);
+
+	add(&m->reads[size][io_time_class(times, ns)], 1);
+	add(&m->bytes, bytes);
+	if (ns)
+		add(&m->ns[size], ns);
+	if (failed)
+		add(&m->errors, 1);
+}
+
 int blob_read(struct blob_file *file, uint64_t off, const struct iovec *iov, uint32_t n)
 {
-	return file->backend->ops->read(file, off, iov, n);
+	uint64_t began = clock_ns(CLOCK_MONOTONIC);
+	int res = file->backend->ops->read(file, off, iov, n);
+
+	backend_count(file->backend, iov_length(iov, n), clock_ns(CLOCK_MONOTONIC) - began, res < 0);
+	return res;
 }
 
 int blob_read_buffer(struct blob_file *file, uint64_t off, void *to, size_t len)

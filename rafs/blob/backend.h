@@ -4,6 +4,7 @@
 #define GRAFT_RAFS_BLOB_BACKEND_H
 
 #include "lib/error.h"
+#include "lib/io_class.h"
 #include "rafs/chunk.h"
 
 #include <stdbool.h>
@@ -45,9 +46,18 @@ struct backend_ops {
 	void (*free)(struct backend *b);
 };
 
+/* Reads since backend_open, those that failed among them; written with relaxed atomics. */
+struct backend_meter {
+	uint64_t reads[IO_SIZES][IO_TIMES]; /* by size asked for, and by time (IO_BACKEND_TIMES) */
+	uint64_t ns[IO_SIZES];              /* what they took */
+	uint64_t bytes;                     /* asked for */
+	uint64_t errors;
+};
+
 /* Each kind's struct begins with this. */
 struct backend {
 	const struct backend_ops *ops;
+	struct backend_meter meter;
 };
 struct blob_file {
 	struct backend *backend;
@@ -68,6 +78,8 @@ int blob_read_buffer(struct blob_file *file, uint64_t off, void *to, size_t len)
 int blob_fd(const struct blob_file *file, uint64_t *base);
 uint64_t blob_size(const struct blob_file *file);
 void blob_close(struct blob_file *file); /* NULL: nothing */
+/* Counts a read by the descriptor of blob_fd, which blob_read does not see. Any thread. */
+void backend_count(struct backend *backend, uint64_t bytes, uint64_t ns, bool failed);
 
 /* Whether id may be a blob's: 1..64 bytes, no '/', no control character, not "." or "..". */
 bool blob_id_ok(const char *id, size_t len);

@@ -152,6 +152,7 @@ static int decode_cached(struct work *k)
 		res = chunk_check(k->r, k->b, chunk, k->plain);
 	chunk_set_verified(k->s, chunk->index, res == 0);
 	if (!res) {
+		reader_add(&k->r->count.checked_chunks, 1);
 		if (!cached_in_place(k->s))
 			keep_in_memory(k);
 		return 0;
@@ -178,11 +179,17 @@ static int from_raw_cache(struct work *k)
 	return 0;
 }
 
+static void set_ready(struct work *k, uint32_t index)
+{
+	cache_file_set_ready(k->s->cache, index);
+	reader_add(&k->r->count.cached_chunks, 1);
+}
+
 static int mark_ready(struct work *k, const struct rafs_chunk *chunk, bool last)
 {
 	(void)last;
 	if (chunk->index < k->s->chunks)
-		cache_file_set_ready(k->s->cache, chunk->index);
+		set_ready(k, chunk->index);
 	return 0;
 }
 
@@ -196,7 +203,7 @@ static int keep_chunk(struct work *k, const struct rafs_chunk *chunk, bool last)
 		return 0;
 	int res = cached_write(k->s, chunk, bytes_of(k, chunk), k->w);
 	if (!res)
-		cache_file_set_ready(k->s->cache, chunk->index);
+		set_ready(k, chunk->index);
 	return res;
 }
 

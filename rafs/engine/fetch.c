@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Chunks on their way: gathered into fetches, read at once, decoded by as many workers as are free, handed to all who wait. */
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/iov.h"
 #include "rafs/engine/internal.h"
 
@@ -33,6 +34,8 @@ static struct fetch *fetch_new(const struct gather *g, struct reader_blob *b)
 	f->reader = g->reader;
 	f->blob = b;
 	f->cause = g->cause;
+	if (g->cause == FETCH_PREFETCH)
+		f->began = clock_ns(CLOCK_MONOTONIC);
 	atomic_init(&f->refs, 1);
 	reader_enter(g->reader);
 	return f;
@@ -46,6 +49,8 @@ static void fetch_put(struct fetch *f)
 	if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	buffer_free(&f->raw);
+	if (f->n && f->cause == FETCH_PREFETCH)
+		prefetch_count(r, f->stored, f->n, f->began);
 	if (f->n && f->blob->shared->dir)
 		cache_dir_trim(f->blob->shared->dir);
 	free(f);
@@ -98,6 +103,7 @@ static void begin_flight(struct gather *g, struct shared_blob *s, const struct u
 		f->c_begin = u->c_off;
 	}
 	f->c_end = u->c_off + u->c_size;
+	f->stored += u->c_size;
 	f->plain += u->plain;
 	g->plain += u->plain;
 	*fl = (struct flight){.unit = *u, .waiters = part, .fetch = f, .next = *bucket(s, u->key)};

@@ -85,6 +85,8 @@ struct fetch {
 	_Atomic uint32_t next_flight; /* the next one to decode */
 	enum fetch_cause cause;
 	uint32_t n;
+	uint64_t began;     /* ns, CLOCK_MONOTONIC; of FETCH_PREFETCH only */
+	uint64_t stored;    /* bytes of its flights as they lie in the blob */
 	uint64_t plain;     /* bytes of output */
 	struct buffer raw;  /* of the blob, from c_begin on; empty: each flight reads for itself */
 	bool joined;        /* to be read at once, [c_begin, c_end) */
@@ -256,6 +258,8 @@ void ahead_miss(struct reader *r, struct reader_blob *b, const struct rafs_inode
 void ahead_hit(struct reader *r, struct reader_blob *b, uint32_t index);
 
 /* prefetch.c */
+/* A piece was brought that prefetch asked for at `began` (ns, CLOCK_MONOTONIC). */
+void prefetch_count(struct reader *r, uint64_t bytes, uint64_t chunks, uint64_t began);
 void prefetch_stop(struct reader *r);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prefetch: the image's own table, a list of paths, or everything, while nobody waits for anything else. */
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "rafs/engine/internal.h"
 
 #include <fcntl.h>
@@ -32,12 +33,61 @@ struct prefetch {
 	struct rafs_inode file; /* being read, from off on; size 0: none */
 	uint64_t off;
 	uint32_t looked; /* in this step */
+	uint64_t asked;  /* bytes the kernel was asked for in this step */
+	/* Chunks side by side that are read in place, which the kernel is yet to be asked for; blob NULL: none. */
+	struct {
+		struct reader_blob *blob;
+		uint64_t begin, end;
+		uint32_t chunks;
+	} place;
 };
 
 static bool wants(const struct prefetch *p, const struct reader_blob *b, const struct rafs_chunk *chunk)
 {
 	return chunk_wants_ahead(b, chunk) ||
 	       (p->reader->cache_all && b->shared->cache && !chunk_is_ready(b->shared, chunk));
+}
+
+void prefetch_count(struct reader *r, uint64_t bytes, uint64_t chunks, uint64_t began)
+{
+	reader_add(&r->count.prefetch_requests, 1);
+	reader_add(&r->count.prefetch_bytes, bytes);
+	reader_add(&r->count.prefetch_chunks, chunks);
+	reader_add(&r->count.prefetch_ns, clock_ns(CLOCK_MONOTONIC) - began);
+	__atomic_store_n(&r->count.prefetch_end, clock_ns(CLOCK_REALTIME), __ATOMIC_RELAXED);
+}
+
+static void ask_kernel(struct prefetch *p)
+{
+	const struct reader_blob *b = p->place.blob;
+	uint64_t len = p->place.end - p->place.begin, began;
+
+	p->place.blob = NULL;
+	if (!b)
+		return;
+	began = clock_ns(CLOCK_MONOTONIC);
+	posix_fadvise(b->fd, (off_t)(b->base + p->place.begin), (off_t)len, POSIX_FADV_WILLNEED);
+	prefetch_count(p->reader, len, p->place.chunks, began);
+}
+
+/* A chunk that is read in place comes into the kernel's memory, or a worker brings it into the cache. 0, or -errno. */
+static int bring(struct prefetch *p, struct gather *g, struct reader_blob *b, const struct rafs_chunk *chunk,
+		 uint64_t ino)
+{
+	if (wants(p, b, chunk))
+		return gather_add(g, b, chunk, NULL, ino);
+	if (!chunk_is_direct(b, chunk))
+		return 0;
+	if (p->place.blob != b || p->place.end != chunk->c_off) {
+		ask_kernel(p);
+		p->place.blob = b;
+		p->place.begin = chunk->c_off;
+		p->place.chunks = 0;
+	}
+	p->place.end = chunk->c_off + chunk->c_size;
+	p->place.chunks++;
+	p->asked += chunk->c_size;
+	return 0;
 }
 
 /* The next chunk of all blobs. 1, or 0 at the end. */
@@ -55,9 +105,7 @@ static int next_of_blobs(struct prefetch *p, struct gather *g)
 		while (p->index < b->shared->chunks) {
 			if (chunk_table_get(b->shared->table, p->index++, &chunk) < 0)
 				continue;
-			if (wants(p, b, &chunk) && gather_add(g, b, &chunk, NULL, 0) < 0)
-				return 0;
-			return 1;
+			return bring(p, g, b, &chunk, 0) == 0;
 		}
 	}
 	return 0;
@@ -79,10 +127,7 @@ static int next_of_file(struct prefetch *p, struct gather *g)
 	struct reader_blob *b = e.hole ? NULL : blob_get(r, e.blob, &error);
 	if (!b || chunk_of_extent(b, &e, &chunk) < 0)
 		return 1;
-	if (wants(p, b, &chunk))
-		gather_add(g, b, &chunk, NULL, p->file.ino);
-	else if (chunk_is_direct(b, &chunk))
-		posix_fadvise(b->fd, (off_t)(b->base + chunk.c_off), chunk.c_size, POSIX_FADV_WILLNEED);
+	bring(p, g, b, &chunk, p->file.ino);
 	return 1;
 }
 
@@ -171,10 +216,12 @@ static void prefetch_run(struct job *job, struct worker *w)
 	int more = 1;
 
 	p->looked = 0;
-	while (more && g.plain < STEP_PLAIN && !g.first && p->looked < LOOK_MAX)
+	p->asked = 0;
+	while (more && g.plain + p->asked < STEP_PLAIN && !g.first && p->looked < LOOK_MAX)
 		more = next(p, &g);
 	gather_end(&g);
-	if (!more || !push_again(p, g.plain))
+	ask_kernel(p);
+	if (!more || !push_again(p, g.plain + p->asked))
 		prefetch_end(p);
 	if (g.first)
 		fetch_run(&g.first->job, w);
@@ -252,6 +299,7 @@ int reader_prefetch(struct reader *r, const char *const *paths, size_t npaths, b
 		add_table(p);
 	p->by_blobs = p->ninos == 1 && p->inos[0] == r->super->root && r->super->version == 6 &&
 		      !(r->super->flags & RAFS_SUPER_TARFS);
+	__atomic_store_n(&r->count.prefetch_begin, clock_ns(CLOCK_REALTIME), __ATOMIC_RELAXED);
 	reader_enter(r);
 	atomic_store_explicit(&r->prefetching, true, memory_order_relaxed);
 	pthread_mutex_lock(&r->lock);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A read: served at once from what is at hand, or cut into parts that workers bring. */
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/iov.h"
 #include "rafs/engine/internal.h"
 
@@ -15,6 +16,7 @@ struct run {
 	int fd;
 	uint64_t off, at, len; /* bytes: in the file, in the read */
 	_Atomic bool *wait_free;
+	bool blob; /* the file is the blob itself */
 };
 
 /* Clipped to the file's end. */
@@ -65,7 +67,7 @@ static int read_run(const struct run *run, const struct iovec *iov, uint32_t n, 
 	return 0;
 }
 
-static int try_run(const struct run *run, const struct iovec *iov, uint32_t n)
+static int try_run(struct reader *r, const struct run *run, const struct iovec *iov, uint32_t n)
 {
 	if (!run->len)
 		return 0;
@@ -74,6 +76,8 @@ static int try_run(const struct run *run, const struct iovec *iov, uint32_t n)
 	int res = read_run(run, iov, n, RWF_NOWAIT);
 	if (res == -EOPNOTSUPP)
 		atomic_store_explicit(run->wait_free, false, memory_order_relaxed);
+	if (!res && run->blob)
+		backend_count(r->backend, run->len, 0, false); /* it was in memory */
 	return res < 0 ? -EAGAIN : 0;
 }
 
@@ -127,8 +131,13 @@ static int try_extent(struct reader *r, struct run *run, const struct rafs_exten
 		run->len += len;
 		return 0;
 	}
-	int res = try_run(run, iov, n);
-	*run = (struct run){.fd = fd, .off = from, .at = at, .len = len, .wait_free = fd == b->fd ? &b->wait_free : &b->wait_free_cache};
+	int res = try_run(r, run, iov, n);
+	*run = (struct run){ .fd = fd,
+			     .off = from,
+			     .at = at,
+			     .len = len,
+			     .wait_free = fd == b->fd ? &b->wait_free : &b->wait_free_cache,
+			     .blob = fd == b->fd };
 	return res;
 }
 
@@ -150,7 +159,7 @@ int64_t reader_try(struct reader *r, const struct rafs_inode *inode, uint64_t of
 		}
 	}
 	if (!res)
-		res = try_run(&run, iov, n);
+		res = try_run(r, &run, iov, n);
 	if (res < 0)
 		return -EAGAIN;
 	reader_add(&r->count.hits, 1);
@@ -188,13 +197,15 @@ void part_done(struct part *p, int error)
 /* A part that is at hand, by a call that may wait. */
 static int serve(const struct part *p, const struct reader_blob *b)
 {
-	struct run run = {.at = p->at, .len = p->len};
-	int res = -EAGAIN;
+	struct run run = { .at = p->at, .len = p->len };
 
-	if (chunk_place(b, &p->chunk, &run.fd, &run.off)) {
-		run.off += p->skip;
-		res = read_run(&run, p->read->iov, p->read->n, 0);
-	}
+	if (!chunk_place(b, &p->chunk, &run.fd, &run.off))
+		return -EAGAIN;
+	uint64_t began = clock_ns(CLOCK_MONOTONIC);
+	run.off += p->skip;
+	int res = read_run(&run, p->read->iov, p->read->n, 0);
+	if (run.fd == b->fd)
+		backend_count(p->read->reader->backend, p->len, clock_ns(CLOCK_MONOTONIC) - began, res < 0);
 	return res;
 }
 

@@ -32,6 +32,12 @@ struct reader_counters {
 	uint64_t readahead_bytes, prefetched_bytes; /* of plain_bytes: decoded ahead of any reader */
 	uint64_t bad_chunks;       /* checks that failed */
 	uint64_t cache_errors;     /* writes to the cache that failed: served without */
+	uint64_t cached_chunks;    /* that came into the cache */
+	uint64_t checked_chunks;   /* that were taken from the cache after a check of their own */
+	/* Prefetch: pieces of blobs that were asked for, their bytes there, the chunks in them, and the ns that each
+	 * took */
+	uint64_t prefetch_requests, prefetch_bytes, prefetch_chunks, prefetch_ns;
+	uint64_t prefetch_begin, prefetch_end; /* ns since 1970; 0: not yet. end: of the last piece so far */
 };
 
 /* Encryption of chunks in the cache folder, in nydusd's form (reference 4). Zeroed: none. */

@@ -118,6 +118,38 @@ static void test_prefetch_all(void **state)
 		uint64_t before = atomic_load(&w.front.reads);
 		world_compare(&w, i == 3 ? "expected-tar.jsonl" : "expected.jsonl", 65536);
 		assert_int_equal(atomic_load(&w.front.reads), before);
+		assert_true(count(&c->prefetch_requests) > 0 &&
+			    count(&c->prefetch_chunks) >= count(&c->prefetch_requests));
+		assert_true(count(&c->prefetch_bytes) > 0 && count(&c->prefetch_bytes) <= w.front.backend.meter.bytes);
+		assert_true(count(&c->prefetch_ns) > 0 && count(&c->prefetch_begin) <= count(&c->prefetch_end));
+		assert_true(count(&c->cached_chunks) >= count(&c->fetched_chunks));
+		world_close(&w);
+		world_drop(&w);
+	}
+}
+
+/* What is read in place is prefetched as well, in pieces as they lie in the blob, into the kernel's memory. */
+static void test_prefetch_in_place(void **state)
+{
+	static const char *const images[] = { "v5-none", "v6-none" };
+	struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
+		world_make(&w, images[i]);
+		world_open(&w, true);
+		const struct reader_counters *c = reader_counters(w.reader);
+		assert_int_equal(reader_prefetch(w.reader, NULL, 0, true), 0);
+		wait_for_prefetch(&w);
+		uint64_t size = world_inode(&w, "chunks/dup-a").size;
+		assert_true(count(&c->prefetch_bytes) > size);
+		assert_true(count(&c->prefetch_chunks) > count(&c->prefetch_requests));
+		assert_int_equal(count(&c->fetched_bytes) + count(&c->cached_chunks), 0);
+		/* Reads of the blob itself are the backend's, also those that need no check any more. */
+		read_in_order(&w, "chunks/dup-a");
+		uint64_t before = w.front.backend.meter.bytes;
+		assert_int_equal(read_in_order(&w, "chunks/dup-a"), size);
+		assert_int_equal(w.front.backend.meter.bytes - before, size);
 		world_close(&w);
 		world_drop(&w);
 	}
@@ -171,9 +203,9 @@ static void test_prefetch_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sequential),    cmocka_unit_test(test_window),
-		cmocka_unit_test(test_prefetch_all),  cmocka_unit_test(test_prefetch_some),
-		cmocka_unit_test(test_prefetch_ends),
+		cmocka_unit_test(test_sequential),        cmocka_unit_test(test_window),
+		cmocka_unit_test(test_prefetch_all),      cmocka_unit_test(test_prefetch_some),
+		cmocka_unit_test(test_prefetch_in_place), cmocka_unit_test(test_prefetch_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

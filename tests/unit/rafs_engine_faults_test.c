@@ -253,9 +253,15 @@ static void test_failing_backend(void **state)
 	assert_true(read_file(&w, "links/hard-a") >= 0);
 	atomic_store(&w.front.fail, true);
 	assert_int_equal(read_file(&w, "chunks/dup-a"), -EIO);
+	const struct backend_meter *m = &w.front.backend.meter;
 	assert_true(reader_counters(w.reader)->backend_errors >= 1);
+	assert_true(m->errors >= 1 && m->errors < w.front.reads);
 	atomic_store(&w.front.fail, false);
 	assert_true(read_file(&w, "chunks/dup-a") > 0);
+	uint64_t reads = 0;
+	for (size_t i = 0; i < IO_SIZES * IO_TIMES; i++)
+		reads += m->reads[i / IO_TIMES][i % IO_TIMES];
+	assert_int_equal(reads, w.front.reads);
 	world_close(&w);
 	world_drop(&w);
 }

@@ -152,6 +152,7 @@ static void test_at_hand(void **state)
 		assert_int_equal(got, sizeof(again));
 		assert_memory_equal(bytes, again, sizeof(bytes));
 		assert_int_equal(reader_counters(w.reader)->hits, 1);
+		assert_true(reader_counters(w.reader)->cached_chunks > 0);
 	}
 	/* The end of the file. */
 	assert_int_equal(reader_wait(w.reader, &inode, inode.size, bytes, sizeof(bytes)), 0);
