@@ -14,6 +14,8 @@
 #include <stdio.h>
 
 enum config_sandbox { CONFIG_SANDBOX_NAMESPACE, CONFIG_SANDBOX_CHROOT, CONFIG_SANDBOX_NONE };
+/* Whom the API serves: root and the server's own user, or whoever can reach its socket. */
+enum config_api_peers { CONFIG_API_PEERS_OWNER, CONFIG_API_PEERS_ANY };
 enum config_landlock { CONFIG_LANDLOCK_AUTO, CONFIG_LANDLOCK_NO };
 enum config_node_ids { CONFIG_NODE_IDS_GRAFTFS, CONFIG_NODE_IDS_NYDUSD };
 enum config_seccomp { CONFIG_SECCOMP_KILL, CONFIG_SECCOMP_LOG, CONFIG_SECCOMP_TRAP, CONFIG_SECCOMP_NONE };
@@ -50,6 +52,7 @@ struct server_config {
 	struct graft_list plugins; /* names, loaded beside those of the mounts */
 	const char *state_dir;     /* absolute; the instance's own folder is made inside. NULL: nothing is kept */
 	const char *api_socket;    /* absolute path of at most 107 bytes; NULL: no API */
+	uint32_t api_peers;        /* enum config_api_peers */
 	const char *log_file;      /* absolute; NULL: stderr. Opened again at SIGHUP */
 	bool syslog;               /* messages go to the system's log; not with log_file */
 	const char *pid_file;      /* absolute; NULL: none */

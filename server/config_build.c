@@ -101,6 +101,7 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 	server->rlimit_nofile = set->rlimit_nofile;
 	server->state_dir = set->state_dir;
 	server->api_socket = set->api_socket;
+	server->api_peers = set->api_peers;
 	server->log_file = set->log_file;
 	server->modcaps = set->modcaps;
 	server->syslog = set->syslog;

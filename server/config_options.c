@@ -5,6 +5,7 @@
 static const char *const log_levels[] = { "error", "warn", "info", "debug", "trace", "off", NULL };
 const char *const config_sandboxes[] = { "namespace", "chroot", "none", NULL };
 const char *const config_seccomps[] = { "kill", "log", "trap", "none", NULL };
+static const char *const api_peers[] = { "owner", "any", NULL };
 static const char *const landlocks[] = { "auto", "no", NULL };
 static const char *const node_ids[] = { "graftfs", "nydusd", NULL };
 static const char *const flags[] = { "auto", "never", "always", NULL };
@@ -44,6 +45,8 @@ const struct graft_opt config_server_options[] = {
 	  .help = "folder for what must survive a restart; the instance's own is made inside" },
 	{ .key = "api-socket", .type = GRAFT_OPT_PATH, SERVER(api_socket), .optional = 1,
 	  .help = "path of the Unix socket for graftctl and the HTTP API" },
+	{ .key = "api-peers", .dflt = "owner", .type = GRAFT_OPT_ENUM, SERVER(api_peers), .choices = api_peers,
+	  .help = "whom the API serves: root and the server's user, or whoever can reach its socket" },
 	{ .key = "log-file", .type = GRAFT_OPT_PATH, SERVER(log_file), .optional = 1,
 	  .help = "file that messages go to, opened again at SIGHUP; otherwise standard error" },
 	{ .key = "syslog", .dflt = "false", .type = GRAFT_OPT_BOOL, SERVER(syslog),

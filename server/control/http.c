@@ -106,7 +106,7 @@ static enum peer judge_peer(struct http *h, struct MHD_Connection *connection)
 
 	if (!info || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return PEER_FOREIGN;
-	if (peer.uid != 0 && peer.uid != geteuid())
+	if (h->api->host->config->server.api_peers == CONFIG_API_PEERS_OWNER && peer.uid != 0 && peer.uid != geteuid())
 		return PEER_FOREIGN;
 	return h->connections > HTTP_CONNECTIONS_MAX ? PEER_TOO_MANY : PEER_GOOD;
 }

@@ -65,9 +65,9 @@ static int adopt(struct unix_listener *l, int fd, struct graft_error *err)
 	return 0;
 }
 
-static int open_path(struct unix_listener *l, const char *path, struct graft_error *err)
+static int open_path(struct unix_listener *l, const char *path, mode_t mode, struct graft_error *err)
 {
-	static const struct unix_listener_config config = { .mode = 0600, .group = UNIX_ANY_GROUP, .backlog = BACKLOG };
+	const struct unix_listener_config config = { .mode = mode, .group = UNIX_ANY_GROUP, .backlog = BACKLOG };
 
 	if (strlen(path) >= UNIX_NAME_MAX)
 		return error_set(err, ENAMETOOLONG, "socket path of %zu bytes, at most %d are possible: %s",
@@ -75,7 +75,7 @@ static int open_path(struct unix_listener *l, const char *path, struct graft_err
 	return unix_listener_open(l, path, &config, err);
 }
 
-int api_listener_open(struct unix_listener *l, const char *path, struct graft_error *err)
+int api_listener_open(struct unix_listener *l, const char *path, mode_t mode, struct graft_error *err)
 {
 	int n = inherited_count();
 
@@ -83,5 +83,5 @@ int api_listener_open(struct unix_listener *l, const char *path, struct graft_er
 	for (int i = 0; i < n; i++)
 		if (inherited_named(i) || bound_to(INHERITED_FIRST + i, path))
 			return adopt(l, INHERITED_FIRST + i, err);
-	return path ? open_path(l, path, err) : 0;
+	return path ? open_path(l, path, mode, err) : 0;
 }

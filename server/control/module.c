@@ -26,6 +26,7 @@ static void control_close(struct control *c)
 
 static int control_open(const struct control_host *host, struct control **control, struct graft_error *err)
 {
+	const struct server_config *set = &host->config->server;
 	struct control *c = calloc(1, sizeof(*c));
 
 	if (!c)
@@ -33,7 +34,8 @@ static int control_open(const struct control_host *host, struct control **contro
 	c->listener = (struct unix_listener)UNIX_LISTENER_NONE;
 	c->api.host = host;
 	c->api.manager = manager_new(host, err);
-	if (!c->api.manager || api_listener_open(&c->listener, host->config->server.api_socket, err) < 0) {
+	mode_t mode = set->api_peers == CONFIG_API_PEERS_ANY ? 0666 : 0600;
+	if (!c->api.manager || api_listener_open(&c->listener, set->api_socket, mode, err) < 0) {
 		control_close(c);
 		return -err->code;
 	}

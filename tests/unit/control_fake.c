@@ -67,6 +67,7 @@ void fake_reset(void)
 	fake.level = GRAFT_LOG_INFO;
 	fake.refuse_work = fake.no_dump = fake.no_rafs = false;
 	fake.broken[0] = '\0';
+	config.server.api_peers = CONFIG_API_PEERS_OWNER;
 }
 
 struct config *fake_config(void)

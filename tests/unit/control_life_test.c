@@ -263,6 +263,21 @@ static void other_users_are_refused(void **state)
 	assert_int_equal(ask_as(r, 0, "/api/v1/daemon/exit"), 24);
 }
 
+static void anybody_may_be_served(void **state)
+{
+	struct rig *r = *state;
+	struct stat st;
+
+	if (geteuid() != 0)
+		skip();
+	fake_config()->server.api_peers = CONFIG_API_PEERS_ANY;
+	rig_start(r);
+	assert_int_equal(stat(r->path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0666);
+	assert_int_equal(chmod(r->dir, 0711), 0);
+	assert_int_equal(ask_as(r, 1234, "/api/v1/daemon/exit"), 24);
+}
+
 struct client {
 	const struct rig *rig;
 	const char *target;
@@ -362,6 +377,7 @@ int main(void)
 		T(no_socket_no_api),
 		T(sockets_are_inherited),
 		T(other_users_are_refused),
+		T(anybody_may_be_served),
 		T(running_requests_finish_at_the_end),
 		T(the_end_does_not_wait_for_ever),
 		T(it_starts_again_and_again),

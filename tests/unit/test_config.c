@@ -322,6 +322,7 @@ static void look_least(const struct config *c)
 	assert_int_equal(c->server.rlimit_nofile, 0);
 	assert_null(c->server.state_dir);
 	assert_null(c->server.api_socket);
+	assert_int_equal(c->server.api_peers, CONFIG_API_PEERS_OWNER);
 	assert_null(c->server.log_file);
 	assert_int_equal(c->ntransports, 1);
 	const struct transport_config *t = &c->transports[0];
@@ -366,7 +367,7 @@ static void test_least(void **state)
 static const char full[] =
 	"[server]\ninstance = web1\nlog-level = debug\nsandbox = namespace\nseccomp = none\nworkers = 7\n"
 	"uid-map = 0:1000:1\nuid-map = 1:100000:65536\ngid-map = 7:4294967294:1\n"
-	"rlimit-nofile = 4K\nstate-dir = /run/graftfs\napi-socket = /run/api\nlog-file = /var/log/g\n"
+	"rlimit-nofile = 4K\nstate-dir = /run/graftfs\napi-socket = /run/api\napi-peers = any\nlog-file = /var/log/g\n"
 	"pid-file = /run/g.pid\n"
 	"plugin-dir = " TEST_PLUGIN_DIR "\n"
 	"plugins = probe-plain probe-newer\nplugins = probe-layer\n"
@@ -390,6 +391,7 @@ static void look_full(const struct config *c)
 	assert_string_equal(c->server.plugin_dir, TEST_PLUGIN_DIR);
 	assert_string_equal(c->server.state_dir, "/run/graftfs");
 	assert_string_equal(c->server.api_socket, "/run/api");
+	assert_int_equal(c->server.api_peers, CONFIG_API_PEERS_ANY);
 	assert_string_equal(c->server.log_file, "/var/log/g");
 	assert_int_equal(c->server.plugins.count, 3);
 	assert_string_equal(c->server.plugins.items[1], "probe-newer");
@@ -427,7 +429,7 @@ static void look_full(const struct config *c)
 	assert_string_equal(*(const char *const *)options_settings(m->members[0].options), "/outer");
 	assert_string_equal(*(const char *const *)options_settings(m->members[2].options), "/inner");
 	assert_string_equal(*(const char *const *)options_settings(m->members[3].options), "/srv");
-	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:46");
+	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:47");
 }
 
 static void look_fuse(const struct config *c)
