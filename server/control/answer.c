@@ -68,8 +68,7 @@ void answer_error(struct answer *a, unsigned status, int code, const char *fmt, 
 			      answer_string(err.text)));
 }
 
-/* As Rust's Debug of a str writes it: without what needs tables of Unicode. */
-static void put_quoted(FILE *to, const char *text)
+void answer_quote(FILE *to, const char *text)
 {
 	putc('"', to);
 	for (; *text; text++) {
@@ -98,7 +97,7 @@ void answer_nydus(struct answer *a, unsigned status, const char *what, const cha
 	if (to) {
 		fputs(what, to);
 		if (text)
-			put_quoted(to, text);
+			answer_quote(to, text);
 		fputs(tail ? tail : "", to);
 		fclose(to);
 	}

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct answer {
 	unsigned status;   /* of HTTP; 0: not yet answered */
@@ -37,6 +38,9 @@ void answer_nydus(struct answer *a, unsigned status, const char *what, const cha
 
 /* The error form of nydusd's HTTP library: no JSON text, as its line break is a real one. Status 400. */
 void answer_unread(struct answer *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Writes a text in quotation marks as Rust's Debug of a str does, but for what needs tables of Unicode. */
+void answer_quote(FILE *to, const char *text);
 
 /* A JSON string; bytes that are not UTF-8 become '?'. NULL when out of memory. */
 json_t *answer_string(const char *text);

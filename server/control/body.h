@@ -3,13 +3,14 @@
 #ifndef GRAFT_SERVER_CONTROL_BODY_H
 #define GRAFT_SERVER_CONTROL_BODY_H
 
+#include "server/control/json_check.h"
+
 #include <jansson.h>
-#include <stddef.h>
 
 #define BODY_MAX (2u << 20) /* bytes of a request's body */
-#define BODY_DEPTH_MAX 32   /* brackets inside each other */
+#define BODY_DEPTH_MAX JSON_DEPTH_MAX
 
-/* What is wrong with a text, and where; lines count from 1. */
+/* What is wrong with a text, in the words of nydusd's reader, and where; lines count from 1. */
 struct body_error {
 	int line, column;
 	char text[256];
@@ -17,7 +18,7 @@ struct body_error {
 
 /* The value, which the caller drops, or NULL with e. text need not end with a NUL. */
 json_t *body_parse(const char *text, size_t len, struct body_error *e);
-/* Line and column of the last byte that is no space: where an object that lacks something ends. */
-void body_end(const char *text, size_t len, int *line, int *column);
+/* Line and column of what stands behind so many bytes. */
+void body_place(const char *text, size_t at, int *line, int *column);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nydusd's /api/v1/mount: bodies, statuses and error texts as its clients know them. */
 #include "server/control/api.h"
-#include "server/control/body.h"
+#include "server/control/nydus_body.h"
 #include "server/control/spec.h"
 
 #include "lib/cleanup.h"
@@ -11,73 +11,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MISSING "missing field"
-#define WRONG_TYPE "invalid type of field"
 #define BAD_PATH                                                                                                       \
 	"VFS failed to handle request, PathWalk(Os { code: 22, kind: InvalidInput, message: \"Invalid argument\" })"
+
+/* In the order in which nydusd asks for them. */
+static const struct nydus_member mount_members[] = {
+	{ "source", NYDUS_TEXT, true },
+	{ "fs_type", NYDUS_TEXT, false },
+	{ "config", NYDUS_TEXT_OR_OBJECT, true },
+	{ "prefetch_files", NYDUS_TEXTS, false },
+};
+static const struct nydus_form mount_form = { "struct ApiMountCmd", mount_members, 4 };
 
 static void refuse(struct request *req, const char *text)
 {
 	answer_nydus(&req->answer, 500, "Mount(MountFilesystem(Other(", text, ")))");
-}
-
-/* text is what serde, the JSON reader of nydusd, would say. */
-static void refuse_body(struct request *req, const char *text, int line, int column)
-{
-	char tail[64];
-
-	snprintf(tail, sizeof(tail), ", line: %d, column: %d))", line, column);
-	answer_nydus(&req->answer, 400, "ParseBody(Error(", text, tail);
-}
-
-static void refuse_member(struct request *req, const char *what, const char *name)
-{
-	char text[128];
-	int line, column;
-
-	body_end(req->body, req->body_len, &line, &column);
-	snprintf(text, sizeof(text), "%s `%s`", what, name);
-	refuse_body(req, text, line, column);
-}
-
-/* Reads a body that must be an object; NULL with the answer. */
-static json_t *read_object(struct request *req)
-{
-	struct body_error e;
-	json_t *body = body_parse(req->body, req->body_len, &e);
-
-	if (!body) {
-		refuse_body(req, e.text, e.line, e.column);
-		return NULL;
-	}
-	if (json_is_object(body))
-		return body;
-	json_decref(body);
-	refuse_body(req, "invalid type, expected a JSON object", 1, 0);
-	return NULL;
-}
-
-/* Required and optional members of a mount's body, in the order in which nydusd asks for them. */
-static bool check_mount_body(struct request *req, const json_t *body)
-{
-	const json_t *source = json_object_get(body, "source"), *fs_type = json_object_get(body, "fs_type");
-	const json_t *config = json_object_get(body, "config"), *files = json_object_get(body, "prefetch_files");
-
-	if (source && !json_is_string(source))
-		refuse_member(req, WRONG_TYPE, "source");
-	else if (fs_type && !json_is_string(fs_type))
-		refuse_member(req, WRONG_TYPE, "fs_type");
-	else if (config && !json_is_string(config) && !json_is_object(config))
-		refuse_member(req, WRONG_TYPE, "config");
-	else if (files && !json_is_array(files) && !json_is_null(files))
-		refuse_member(req, WRONG_TYPE, "prefetch_files");
-	else if (!source)
-		refuse_member(req, MISSING, "source");
-	else if (!config)
-		refuse_member(req, MISSING, "config");
-	else
-		return true;
-	return false;
 }
 
 struct plugin_search {
@@ -202,10 +150,10 @@ static void mount_or_remount(const struct api *api, struct request *req, const c
 {
 	struct graft_error err = { 0 };
 	struct spec spec = { 0 };
-	json_t *body = read_object(req);
+	json_t *body = nydus_body(req, &mount_form);
 	const char *fs_type = body ? json_string_value(json_object_get(body, "fs_type")) : NULL;
 
-	if (!body || !check_mount_body(req, body))
+	if (!body)
 		goto out;
 	if (!fs_type) {
 		fs_type = "";
@@ -347,14 +295,14 @@ static int level_of(const char *name)
 
 void nydus_daemon_put(const struct api *api, struct request *req)
 {
-	json_t *body = read_object(req), *word = json_object_get(body, "log_level");
+	static const struct nydus_member members[] = { { "log_level", NYDUS_TEXT, true } };
+	static const struct nydus_form form = { "struct DaemonConf", members, 1 };
+	json_t *body = nydus_body(req, &form);
 
 	if (!body)
 		return;
-	int level = json_is_string(word) ? level_of(json_string_value(word)) : -EINVAL;
-	if (!json_is_string(word)) {
-		refuse_member(req, word ? WRONG_TYPE : MISSING, "log_level");
-	} else if (level == -EINVAL) {
+	int level = level_of(json_string_value(json_object_get(body, "log_level")));
+	if (level == -EINVAL) {
 		answer_nydus(&req->answer, 500, "Configure(ResponsePayloadType)", NULL, NULL);
 	} else {
 		api->host->set_log_level(level);
