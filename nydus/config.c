@@ -223,6 +223,10 @@ int nydus_config_read(struct nydus_config **config, const char *text, size_t len
 
 	*config = NULL;
 	res = read_text(config, text, len, &why);
+	/* Words of the text go into one line of the log. */
+	for (char *p = why.text; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
 	if (res < 0 && err)
 		*err = why;
 	return res;

@@ -1,28 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts keys and nydusd's JSON text together: where both speak, the key holds. */
+/* Puts keys and nydusd's configuration together: where both speak, the key holds. */
 #include "config.h"
 
 #include "rafs/codec/codec.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static bool given(uint64_t number)
 {
 	return number != UINT64_MAX;
 }
 
-/* Any key that says where blobs are takes the JSON's whole backend away: half of each would be neither. */
+/* Stands for a configuration that nobody gave. */
+static const struct nydus_config nothing;
+
+static const struct nydus_config *nydus_of(const struct nr_config *c)
+{
+	return c->nydus ? c->nydus : &nothing;
+}
+
+static const char *or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+static int take_alt_dirs(struct nr_config *c, const json_t *dirs, struct graft_error *err)
+{
+	size_t n = nydus_config_count(dirs);
+	struct backend_spec *b = &c->backend;
+
+	if (n > NR_DIRS_MAX)
+		return error_set(err, EINVAL, "Failed to load config: more than %d alt_dirs", NR_DIRS_MAX);
+	c->alt_dirs = n ? calloc(n, sizeof(*c->alt_dirs)) : NULL;
+	if (n && !c->alt_dirs)
+		return error_set(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		if (nydus_config_item(dirs, i)[0])
+			c->alt_dirs[b->alt_count++] = nydus_config_item(dirs, i);
+	b->alt_dirs = c->alt_dirs;
+	b->alt_may_miss = true;
+	return 0;
+}
+
+static int take_backend(struct nr_config *c, struct graft_error *err)
+{
+	const struct nydus_backend *n = &c->nydus->backend;
+
+	if (!strcmp(n->type, "localdisk")) {
+		c->backend = (struct backend_spec){
+			.kind = BACKEND_LOCALDISK,
+			.device = or_null(n->localdisk.device_path),
+			.disable_gpt = n->localdisk.disable_gpt,
+		};
+		return 0;
+	}
+	c->backend = (struct backend_spec){
+		.kind = BACKEND_LOCALFS,
+		.dir = or_null(n->localfs.dir),
+		.file = or_null(n->localfs.blob_file),
+	};
+	return take_alt_dirs(c, n->localfs.alt_dirs, err);
+}
+
+/* Any key that says where blobs are takes the configuration's whole backend away: half of each would be neither. */
 static int settle_backend(struct nr_config *c, const struct nr_settings *set, struct graft_error *err)
 {
-	const struct config_json *json = &c->json;
 	bool files = set->blob_dir || set->blob_file || set->alt_dirs.count;
 	bool disk = set->backend == NR_OPT_BACKEND_LOCALDISK || (set->backend == NR_OPT_BACKEND_AUTO && set->device);
-	struct backend_spec *b = &c->backend;
 
 	if (set->device && !disk)
 		return error_set(err, EINVAL, "device is for backend = localdisk");
@@ -30,34 +77,22 @@ static int settle_backend(struct nr_config *c, const struct nr_settings *set, st
 		return error_set(err, EINVAL, "blob-dir, blob-file and alt-dirs are for backend = localfs");
 	if (disk && !set->device)
 		return error_set(err, EINVAL, "key 'device' is missing: the disk with the image's blobs");
-	if (set->alt_dirs.count > CONFIG_JSON_DIRS_MAX)
-		return error_set(err, EINVAL, "more than %d alt-dirs", CONFIG_JSON_DIRS_MAX);
+	if (set->alt_dirs.count > NR_DIRS_MAX)
+		return error_set(err, EINVAL, "more than %d alt-dirs", NR_DIRS_MAX);
 	for (size_t i = 0; i < set->alt_dirs.count; i++)
 		if (set->alt_dirs.items[i][0] != '/')
 			return error_set(err, EINVAL, "alt-dirs = %s: must be an absolute path",
 					 set->alt_dirs.items[i]);
-	if (files || disk || set->backend != NR_OPT_BACKEND_AUTO || !json->backend) {
-		*b = (struct backend_spec){
-			.kind = disk ? BACKEND_LOCALDISK : BACKEND_LOCALFS,
-			.dir = set->blob_dir,
-			.file = set->blob_file,
-			.alt_dirs = set->alt_dirs.items,
-			.alt_count = (uint32_t)set->alt_dirs.count,
-			.device = set->device,
-		};
-		return 0;
-	}
-	*b = (struct backend_spec){
-		.kind = strcmp(json->backend, "localdisk") ? BACKEND_LOCALFS : BACKEND_LOCALDISK,
-		.dir = json->dir,
-		.file = json->blob_file,
-		.alt_dirs = json->alt_dirs,
-		.alt_count = json->alt_count,
-		.device = json->device,
-		.disable_gpt = json->disable_gpt,
+	if (c->nydus && !files && !disk && set->backend == NR_OPT_BACKEND_AUTO)
+		return take_backend(c, err);
+	c->backend = (struct backend_spec){
+		.kind = disk ? BACKEND_LOCALDISK : BACKEND_LOCALFS,
+		.dir = set->blob_dir,
+		.file = set->blob_file,
+		.alt_dirs = set->alt_dirs.items,
+		.alt_count = (uint32_t)set->alt_dirs.count,
+		.device = set->device,
 	};
-	if (b->kind == BACKEND_LOCALDISK && !b->device)
-		return error_set(err, EINVAL, "Failed to load config: device_path is missing: the disk with the blobs");
 	return 0;
 }
 
@@ -71,7 +106,7 @@ static int hex_digit(char c)
 
 static bool read_key(const char *hex, uint8_t key[CODEC_KEY])
 {
-	if (!hex || strlen(hex) != 2 * CODEC_KEY)
+	if (strlen(hex) != 2 * CODEC_KEY)
 		return false;
 	for (int i = 0; i < CODEC_KEY; i++) {
 		int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
@@ -84,62 +119,50 @@ static bool read_key(const char *hex, uint8_t key[CODEC_KEY])
 }
 
 /* Of nydusd's text only: the key is no option, which anybody could read in a dumped configuration. */
-static int settle_secret(struct nr_config *c, void (*warn)(void *arg, const char *text), void *arg,
-			 struct graft_error *err)
+static int settle_secret(struct nr_config *c, const struct nr_log *log, struct graft_error *err)
 {
-	if (!c->json.encrypted || !c->cache_dir)
+	const struct nydus_filecache *files = c->nydus ? &c->nydus->cache.filecache : NULL;
+
+	if (!files || !files->enable_encryption || !c->cache_dir)
 		return 0;
 	/* nydusd wants it for convergent encryption too, which does not use it. */
-	if (!read_key(c->json.encryption_key, c->secret.key))
+	if (!read_key(files->encryption_key, c->secret.key))
 		return error_set(err, EINVAL,
 				 "Failed to create device: Invalid argument (os error 22): encryption_key must be %d "
 				 "hexadecimal digits in two halves that differ",
 				 2 * CODEC_KEY);
 	if (c->cache_raw) {
-		warn(arg, "config: enable_encryption: a compressed cache is not encrypted, as with nydusd");
+		log->say(log->arg, GRAFT_LOG_WARN,
+			 "config: enable_encryption: a compressed cache is not encrypted, as with nydusd");
 		memset(&c->secret, 0, sizeof(c->secret));
 		return 0;
 	}
 	c->secret.on = true;
-	c->secret.convergent = c->json.convergent;
+	c->secret.convergent = files->enable_convergent_encryption;
 	return 0;
 }
 
-/* nydusd's work_dir may be relative, and is the current directory where it is not given. */
-static int make_absolute(struct nr_config *c, struct graft_error *err)
+static bool caches_files(const struct nydus_cache *cache)
 {
-	char here[PATH_MAX];
-
-	if (!getcwd(here, sizeof(here)) || here[0] != '/')
-		return error_set(err, ENOENT, "work_dir %.256s: the current directory cannot be found", c->cache_dir);
-	if (asprintf(&c->own_dir, "%s/%s", here, c->cache_dir) < 0) {
-		c->own_dir = NULL;
-		return error_set(err, ENOMEM, "out of memory");
-	}
-	c->cache_dir = c->own_dir;
-	return 0;
+	return !strcmp(cache->type, "blobcache") || !strcmp(cache->type, "filecache");
 }
 
 static int settle_cache(struct nr_config *c, const struct nr_settings *set, struct graft_error *err)
 {
-	const struct config_json *json = &c->json;
-	bool json_cache = json->cache && json->cache[0];
+	const struct nydus_cache *cache = &nydus_of(c)->cache;
+	bool files = c->nydus && caches_files(cache);
 
 	c->cache_limit = set->cache_limit;
 	c->cache_raw = set->cache == NR_OPT_CACHE_COMPRESSED ||
-		       (set->cache == NR_OPT_CACHE_AUTO && json_cache && json->compressed);
+		       (set->cache == NR_OPT_CACHE_AUTO && files && cache->compressed);
 	if (set->cache == NR_OPT_CACHE_NONE)
 		return 0;
-	c->cache_dir = set->cache_dir ? set->cache_dir : json_cache ? json->work_dir : NULL;
-	if (c->cache_dir && c->cache_dir[0] != '/')
-		return make_absolute(c, err);
-	c->cache_all = set->cache == NR_OPT_CACHE_AUTO && !set->cache_dir && json_cache;
-	if (c->cache_dir)
+	c->cache_dir = set->cache_dir ? set->cache_dir : files ? cache->filecache.work_dir : NULL;
+	c->cache_all = set->cache == NR_OPT_CACHE_AUTO && !set->cache_dir && files;
+	if (c->cache_dir || set->cache == NR_OPT_CACHE_AUTO)
 		return 0;
-	if (set->cache != NR_OPT_CACHE_AUTO)
-		return error_set(err, EINVAL, "cache = %s needs a directory: key 'cache-dir' is missing",
-				 c->cache_raw ? "compressed" : "plain");
-	return 0;
+	return error_set(err, EINVAL, "cache = %s needs a directory: key 'cache-dir' is missing",
+			 c->cache_raw ? "compressed" : "plain");
 }
 
 /* v6 has no digests of inodes, so that digest_validate can mean no more than the digests of chunks there. */
@@ -156,9 +179,9 @@ static void settle_validate(struct nr_config *c, const struct nr_settings *set)
 		c->validate = c->validate_v6 = by_key[set->validate];
 		return;
 	}
-	c->validate = c->json.cache_validate ? READER_VALIDATE_DIGEST : READER_VALIDATE_CRC;
-	c->validate_v6 = c->json.validate ? READER_VALIDATE_DIGEST : c->validate;
-	if (c->json.validate)
+	c->validate = nydus_of(c)->cache.validate ? READER_VALIDATE_DIGEST : READER_VALIDATE_CRC;
+	c->validate_v6 = nydus_of(c)->rafs.validate ? READER_VALIDATE_DIGEST : c->validate;
+	if (nydus_of(c)->rafs.validate)
 		c->validate = READER_VALIDATE_FULL;
 }
 
@@ -187,22 +210,22 @@ static int collect_paths(struct nr_config *c, const struct nr_settings *set, str
 	return res == 0 ? add_paths(c, &set->prefetch_files, "prefetch-files", err) : res;
 }
 
-/* By lists and JSON alone. What the API calls prefetch_files counts, as with nydusd, unless its JSON says no. */
+/* By lists and configuration alone. What the API calls prefetch_files counts, as with nydusd, unless that says no. */
 static uint32_t prefetch_wanted(struct nr_config *c, const struct nr_settings *set)
 {
-	const struct config_prefetch *json = &c->json.prefetch;
+	const struct nydus_prefetch *wanted = &nydus_of(c)->rafs.prefetch;
 
-	if (json->given && !json->enable && !set->prefetch_list.count)
+	if (wanted->given && !wanted->enable && !set->prefetch_list.count)
 		return NR_PREFETCH_OFF;
-	c->prefetch_all = json->enable && json->all;
+	c->prefetch_all = wanted->enable && wanted->prefetch_all;
 	if (c->npaths)
 		return NR_PREFETCH_LIST;
-	return json->enable ? NR_PREFETCH_TABLE : NR_PREFETCH_OFF;
+	return wanted->enable ? NR_PREFETCH_TABLE : NR_PREFETCH_OFF;
 }
 
 static int settle_prefetch(struct nr_config *c, const struct nr_settings *set, struct graft_error *err)
 {
-	const struct config_json *json = &c->json;
+	const struct nydus_config *nydus = nydus_of(c);
 	int res = collect_paths(c, set, err);
 
 	if (res < 0)
@@ -230,42 +253,72 @@ static int settle_prefetch(struct nr_config *c, const struct nr_settings *set, s
 		c->prefetch = prefetch_wanted(c, set);
 		break;
 	}
-	c->bandwidth = json->cache_prefetch.given ? json->cache_prefetch.bandwidth : json->prefetch.bandwidth;
+	c->bandwidth = nydus->cache.prefetch.given ? nydus->cache.prefetch.bandwidth_limit
+						   : nydus->rafs.prefetch.bandwidth_limit;
 	if (given(set->prefetch_limit))
 		c->bandwidth = set->prefetch_limit;
 	return 0;
 }
 
-/* amplify_io is how much nydusd reads for a small request; here whole chunks are, and more ahead of whoever reads on.
+/*
+ * amplify_io is how much nydusd reads for a small request; here whole chunks are, and more ahead of whoever reads on.
+ * readahead of localfs asked for that in nydusd's older versions.
  */
 static void settle_readahead(struct nr_config *c, const struct nr_settings *set)
 {
-	uint64_t amplify = c->json.amplify;
+	uint64_t amplify = c->nydus ? c->nydus->rafs.batch_size : NR_READAHEAD;
 
 	c->readahead = NR_READAHEAD;
 	if (given(set->readahead))
 		c->readahead = (uint32_t)set->readahead;
 	else if (!amplify)
-		c->readahead = 0;
-	else if (given(amplify) && amplify > NR_READAHEAD)
+		c->readahead = json_is_true(nydus_of(c)->backend.localfs.readahead) ? NR_READAHEAD : 0;
+	else if (amplify > NR_READAHEAD)
 		c->readahead = (uint32_t)(amplify < NR_READAHEAD_MAX ? amplify : NR_READAHEAD_MAX);
 }
 
-int nr_config_settle(struct nr_config *c, const struct nr_settings *set, void (*warn)(void *arg, const char *text),
-		     void *arg, struct graft_error *err)
+static void tell(const struct nydus_config *n, const struct nr_log *log)
+{
+	char text[640];
+
+	if (n->unused[0]) {
+		snprintf(text, sizeof(text), "config: not used here: %s", n->unused);
+		log->say(log->arg, GRAFT_LOG_WARN, text);
+	}
+	if (n->idmap.given)
+		log->say(log->arg, GRAFT_LOG_INFO, "config: id_mapping is the work of the layer idmap");
+	if (n->overlay.given)
+		log->say(log->arg, GRAFT_LOG_INFO, "config: overlay is the work of the layer overlay");
+}
+
+static int read_nydus(struct nr_config *c, const char *text, size_t len, const struct nr_log *log,
+		      struct graft_error *err)
+{
+	int res = nydus_config_read(&c->nydus, text, len, err);
+
+	if (res == 0)
+		res = nydus_config_mountable(c->nydus, err);
+	if (res < 0)
+		return error_wrap(err, "Failed to load config");
+	tell(c->nydus, log);
+	return 0;
+}
+
+int nr_config_settle(struct nr_config *c, const struct nr_settings *set, const char *text, size_t len,
+		     const struct nr_log *log, struct graft_error *err)
 {
 	int res = 0;
 
 	memset(c, 0, sizeof(*c));
-	c->json.amplify = UINT64_MAX;
-	if (set->config)
-		res = config_json_read(&c->json, set->config, warn, arg, err);
-	if (res == 0)
-		res = settle_backend(c, set, err);
+	if (text)
+		res = read_nydus(c, text, len, log, err);
+	if (res < 0)
+		return res;
+	res = settle_backend(c, set, err);
 	if (res == 0)
 		res = settle_cache(c, set, err);
 	if (res == 0)
-		res = settle_secret(c, warn, arg, err);
+		res = settle_secret(c, log, err);
 	if (res == 0)
 		res = settle_prefetch(c, set, err);
 	settle_validate(c, set);
@@ -274,11 +327,20 @@ int nr_config_settle(struct nr_config *c, const struct nr_settings *set, void (*
 	return res;
 }
 
+void nr_config_drop_texts(struct nr_config *c)
+{
+	c->backend = (struct backend_spec){ .kind = c->backend.kind };
+	c->cache_dir = NULL;
+	free(c->alt_dirs);
+	c->alt_dirs = NULL;
+	nydus_config_free(c->nydus);
+	c->nydus = NULL;
+	explicit_bzero(&c->secret, sizeof(c->secret));
+}
+
 void nr_config_free(struct nr_config *c)
 {
+	nr_config_drop_texts(c);
 	free(c->paths);
-	free(c->own_dir);
-	config_json_free(&c->json);
-	explicit_bzero(&c->secret, sizeof(c->secret));
 	memset(c, 0, sizeof(*c));
 }

@@ -3,6 +3,7 @@
 #include "instance.h"
 
 #include "cache_folder.h"
+#include "config_text.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "rafs/blob/bootstrap.h"
@@ -28,31 +29,34 @@ static int open_path(void *arg, const char *path, int flags, struct graft_error 
 	return fd < 0 ? error_set(err, -fd, "%s: %s", path, strerror(-fd)) : fd;
 }
 
-static void warn(void *arg, const char *text)
-{
-	const struct graft_inst *inst = arg;
-
-	inst->host->log(inst->slot, GRAFT_LOG_WARN, "%s", text);
-}
-
-static void log_reader(void *arg, int level, const char *text)
+static void log_text(void *arg, int level, const char *text)
 {
 	const struct graft_inst *inst = arg;
 
 	inst->host->log(inst->slot, level, "%s", text);
 }
 
+/* A relative path is one of nydusd's configuration, and means the directory that the server was started in. */
 static int open_cache(struct making *m)
 {
 	struct graft_inst *inst = m->inst;
+	const char *dir = inst->config.cache_dir;
+	auto_free char *path = NULL;
 	int fd;
 
-	if (!inst->config.cache_dir)
+	if (!dir)
 		return 0;
-	fd = cache_folder_open(&m->opener, inst->config.cache_dir, m->err);
+	if (asprintf(&path, "%s%s", dir[0] == '/' ? "" : "./", dir) < 0) {
+		path = NULL;
+		return error_set(m->err, ENOMEM, "out of memory");
+	}
+	fd = cache_folder_open(&m->opener, path, m->err);
+	if (fd == -ENOTDIR && !m->set->cache_dir)
+		return error_set(m->err, ENOTDIR, "Failed to create device: filecache work_dir %s is not a directory",
+				 dir);
 	if (fd < 0)
 		return fd;
-	return cache_dir_get(&inst->cache, fd, inst->config.cache_dir, inst->config.cache_limit, m->err);
+	return cache_dir_get(&inst->cache, fd, path, inst->config.cache_limit, m->err);
 }
 
 static int source_error(const struct making *m, int code)
@@ -105,6 +109,9 @@ static int find_blobs(struct making *m)
 	struct backend_spec *b = &inst->config.backend;
 	const struct rafs_blob_info *first = inst->super->blobs ? rafs_image_blob(inst->image, 0) : NULL;
 
+	if (b->disable_gpt && inst->super->blobs > 1)
+		return error_set(m->err, EINVAL, "disable_gpt: the disk is one blob, and the image has %u",
+				 inst->super->blobs);
 	if (b->kind != BACKEND_LOCALFS || b->dir || b->file)
 		return 0;
 	if (first && !m->inlined)
@@ -129,7 +136,9 @@ static int open_blobs(struct making *m)
 	struct graft_inst *inst = m->inst;
 	int res = find_blobs(m);
 
-	return res < 0 ? res : backend_open(&inst->backend, &inst->config.backend, &m->opener, m->err);
+	if (res == 0)
+		res = backend_open(&inst->backend, &inst->config.backend, &m->opener, m->err);
+	return res < 0 && inst->config.nydus ? error_wrap(m->err, "Failed to create device") : res;
 }
 
 static int open_reader(struct making *m)
@@ -147,7 +156,7 @@ static int open_reader(struct making *m)
 		.readahead = c->readahead,
 		.threads = c->threads,
 		.bandwidth = c->bandwidth,
-		.log = log_reader,
+		.log = log_text,
 		.arg = inst,
 	};
 
@@ -203,22 +212,27 @@ static void show_counters(struct graft_inst *inst)
 	inst->host->metric(inst->slot, "pushed-bytes", "bytes", &inst->pushed_bytes);
 }
 
-/* Texts that only making needed: the JSON's, and what points to it. */
-static void drop_texts(struct making *m)
+static int read_settings(struct making *m)
 {
-	struct nr_config *c = &m->inst->config;
+	const struct nr_log log = { log_text, m->inst };
+	const char *text = m->set->config;
+	auto_free char *file = NULL;
+	size_t len = text ? strlen(text) : 0;
 
-	free(m->folder);
-	config_json_free(&c->json);
-	c->backend = (struct backend_spec){ .kind = c->backend.kind };
-	c->cache_dir = NULL;
-	explicit_bzero(&c->secret, sizeof(c->secret));
+	if (m->set->config_file) {
+		if (text)
+			return error_set(m->err, EINVAL, "config and config-file are two forms of one key");
+		int res = config_text_read(&m->opener, m->set->config_file, &file, &len, m->err);
+		if (res < 0)
+			return res;
+		text = file;
+	}
+	return nr_config_settle(&m->inst->config, m->set, text, len, &log, m->err);
 }
 
 static int set_up(struct making *m)
 {
-	struct graft_inst *inst = m->inst;
-	int res = nr_config_settle(&inst->config, m->set, warn, inst, m->err);
+	int res = read_settings(m);
 
 	if (res == 0)
 		res = open_cache(m);
@@ -228,7 +242,8 @@ static int set_up(struct making *m)
 		res = open_blobs(m);
 	if (res == 0)
 		res = open_reader(m);
-	drop_texts(m);
+	free(m->folder);
+	nr_config_drop_texts(&m->inst->config);
 	return res;
 }
 

@@ -58,6 +58,8 @@ const struct graft_opt nr_options[] = {
 	  AT(readahead),
 	  .max = NR_READAHEAD_MAX,
 	  .optional = 1 },
-	MAYBE("config", "nydusd's configuration of this image, JSON; other keys win over it", GRAFT_OPT_STRING, config),
+	MAYBE("config", "nydusd's configuration of this image, JSON or TOML; other keys win over it", GRAFT_OPT_STRING,
+	      config),
+	MAYBE("config-file", "the same in a file", GRAFT_OPT_PATH, config_file),
 	{ .key = NULL },
 };

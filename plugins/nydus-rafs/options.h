@@ -8,7 +8,7 @@
 #define NR_THREADS_MAX 64
 #define NR_READAHEAD_MAX (UINT64_C(64) << 20) /* bytes */
 
-/* "auto", the first choice of each: as the other keys and nydusd's JSON text want it. */
+/* "auto", the first choice of each: as the other keys and nydusd's configuration want it. */
 enum nr_opt_backend { NR_OPT_BACKEND_AUTO, NR_OPT_BACKEND_LOCALFS, NR_OPT_BACKEND_LOCALDISK };
 enum nr_opt_cache { NR_OPT_CACHE_AUTO, NR_OPT_CACHE_NONE, NR_OPT_CACHE_PLAIN, NR_OPT_CACHE_COMPRESSED };
 enum nr_opt_validate {
@@ -41,7 +41,8 @@ struct nr_settings {
 	uint64_t prefetch_limit; /* bytes a second; 0: none */
 	uint64_t threads;        /* 0: by the number of processors */
 	uint64_t readahead;      /* bytes; 0: none */
-	const char *config;      /* nydusd's JSON text */
+	const char *config;      /* nydusd's configuration */
+	const char *config_file; /* the same in a file; only one of the two may be given */
 };
 
 extern const struct graft_opt nr_options[];

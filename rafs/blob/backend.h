@@ -25,8 +25,9 @@ struct backend_spec {
 	const char *file;            /* localfs: this file is every blob; wins over dir */
 	const char *const *alt_dirs; /* localfs: tried in order where dir has no such file, or an empty one */
 	uint32_t alt_count;          /* at most 16 */
+	bool alt_may_miss;           /* localfs: those of alt_dirs that do not exist are left out */
 	const char *device;          /* localdisk: GPT on a file or block device (reference 7.5) */
-	bool disable_gpt;            /* localdisk: refused with -EINVAL: blobs cannot be named without an API for it */
+	bool disable_gpt;            /* localdisk: there are no partitions; the whole device is every blob */
 };
 
 struct backend;

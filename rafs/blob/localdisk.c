@@ -20,7 +20,8 @@ struct localdisk {
 	struct backend b; /* first */
 	int fd;
 	char *path;
-	struct gpt gpt;
+	struct gpt gpt;             /* without partitions, where they are not to be looked for */
+	struct gpt_partition whole; /* the device, then; its size is 0 otherwise */
 };
 
 struct localdisk_file {
@@ -43,8 +44,12 @@ static int localdisk_blob_open(struct backend *b, const char *id, struct blob_fi
 	struct localdisk *d = (struct localdisk *)b;
 	const struct gpt_partition *p;
 	struct localdisk_file *f;
-	int res = gpt_find(&d->gpt, id, &p);
+	int res = 0;
 
+	if (d->whole.size)
+		p = &d->whole;
+	else
+		res = gpt_find(&d->gpt, id, &p);
 	if (res == -ENOENT)
 		return error_set(err, ENOENT, "localdisk: no partition of %s is blob %s", d->path, id);
 	if (res < 0)
@@ -117,8 +122,10 @@ static int sector_size(int fd, uint32_t *sector)
 	return 0;
 }
 
-static int disk_open(struct localdisk *d, const char *path, const struct path_opener *opener, struct graft_error *err)
+static int disk_open(struct localdisk *d, const struct backend_spec *spec, const struct path_opener *opener,
+		     struct graft_error *err)
 {
+	const char *path = spec->device;
 	struct gpt_disk disk = { .read = disk_read, .arg = d };
 	int res;
 
@@ -135,6 +142,10 @@ static int disk_open(struct localdisk *d, const char *path, const struct path_op
 	d->path = strdup(path);
 	if (!d->path)
 		return error_set(err, ENOMEM, "localdisk: no memory for %s", path);
+	if (spec->disable_gpt) {
+		d->whole.size = disk.size;
+		return disk.size ? 0 : error_set(err, EINVAL, "localdisk: device %s is empty", path);
+	}
 	res = gpt_read(&d->gpt, &disk, err);
 	if (res < 0)
 		error_wrap(err, "localdisk: device %s", path);
@@ -149,17 +160,12 @@ int localdisk_open(struct backend **backend, const struct backend_spec *spec, co
 
 	if (!spec->device)
 		return error_set(err, EINVAL, "localdisk: no device was given");
-	if (spec->disable_gpt)
-		return error_set(err, EINVAL,
-				 "localdisk: device %s: disable_gpt is not possible: only a partition table says where "
-				 "which blob lies",
-				 spec->device);
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return error_set(err, ENOMEM, "localdisk: no memory");
 	d->b.ops = &localdisk_ops;
 	d->fd = -1;
-	res = disk_open(d, spec->device, opener, err);
+	res = disk_open(d, spec, opener, err);
 	if (res < 0) {
 		localdisk_free(&d->b);
 		return res;

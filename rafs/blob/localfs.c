@@ -195,8 +195,11 @@ static int take_dirs(struct localfs *l, const struct backend_spec *spec, const s
 		return error_set(err, EINVAL, "localfs: %" PRIu32 " other folders of blobs; at most %d are possible",
 				 spec->alt_count, ALT_DIRS_MAX);
 	res = add_place(l, spec->dir, opener, err);
-	for (uint32_t i = 0; !res && i < spec->alt_count; i++)
+	for (uint32_t i = 0; !res && i < spec->alt_count; i++) {
 		res = add_place(l, spec->alt_dirs[i], opener, err);
+		if (res == -ENOENT && spec->alt_may_miss)
+			res = 0;
+	}
 	return res;
 }
 

@@ -14,9 +14,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#define TEXT(type, backend, cache)                                                                                     \
+	"{\"device\":{\"backend\":{\"type\":\"" type "\",\"config\":{" backend                                         \
+	"}},\"cache\":{\"type\":\"blobcache\",\"config\":{\"work_dir\":\"" cache "\"}}},\"mode\":\"direct\"}"
 #define PATH_INTO(buf, f, below) snprintf(buf, sizeof(buf), "%s", nrf_path(f, below))
 
 static int fresh(void **state)
@@ -297,7 +302,8 @@ static void mounts_that_fail(void **state)
 	nrf_reset(f);
 	nrf_set_image(f, "v6-zstd");
 	nrf_set(f, "config", "{}");
-	must_fail(f, EINVAL, "Failed to load config: missing field `device`");
+	must_fail(f, EINVAL,
+		  "Failed to load config: failed to parse configuration information: missing field `device`");
 
 	nrf_reset(f);
 	nrf_set_image(f, "v6-zstd");
@@ -371,11 +377,102 @@ static void json_is_dropped(void **state)
 	nrf_set(f, "source", nrf_image("v6-zstd", "boot"));
 	nrf_set(f, "config", text);
 	must_start(f);
-	assert_true(fake_logged(f->fake, "unknown fields are ignored: more"));
-	assert_null(f->inst->config.json.root);
+	assert_true(fake_logged(f->fake, "config: not used here: more"));
+	assert_null(f->inst->config.nydus);
+	assert_null(f->inst->config.alt_dirs);
 	assert_null(f->inst->config.cache_dir);
 	assert_null(f->inst->config.backend.dir);
 	assert_true(nrf_node(f, "sizes/text-1") > 0);
+}
+
+/* What nydusd says where a configuration's places are wrong. */
+static void places_of_a_configuration(void **state)
+{
+	struct nrf *f = *state;
+	char text[1024], file[512];
+
+	PATH_INTO(file, f, "file");
+	write_file(file, "x", 1);
+	nrf_set(f, "source", nrf_image("v6-zstd", "boot"));
+	snprintf(text, sizeof(text), TEXT("localfs", "\"dir\":\"/nonexistent/blobs\"", "%s"), nrf_path(f, "c"));
+	nrf_set(f, "config", text);
+	must_fail(f, ENOENT, "Failed to create device: localfs: folder of blobs /nonexistent/blobs");
+
+	nrf_reset(f);
+	nrf_set(f, "source", nrf_image("v6-zstd", "boot"));
+	snprintf(text, sizeof(text), TEXT("localfs", "\"dir\":\"/tmp\"", "%s"), file);
+	nrf_set(f, "config", text);
+	snprintf(text, sizeof(text), "Failed to create device: filecache work_dir %s is not a directory", file);
+	must_fail(f, ENOTDIR, text);
+
+	/* A disk without partitions is one blob. */
+	nrf_reset(f);
+	nrf_set(f, "source", nrf_image("v6-zstd", "boot"));
+	snprintf(text, sizeof(text), TEXT("localdisk", "\"device_path\":\"%s\",\"disable_gpt\":true", "%s"),
+		 nrf_blob("v6-zstd"), nrf_path(f, "c"));
+	nrf_set(f, "config", text);
+	must_start(f);
+	assert_true(nrf_node(f, "sizes/text-1") > 0);
+}
+
+static void relative_work_dir(void **state)
+{
+	struct nrf *f = *state;
+	char text[1024], was[512], work[512];
+	struct stat st;
+
+	assert_non_null(getcwd(was, sizeof(was)));
+	snprintf(text, sizeof(text), TEXT("localfs", "\"dir\":\"%s\"", "made/below"), nrf_image("v6-zstd", "blobs"));
+	nrf_set(f, "source", nrf_image("v6-zstd", "boot"));
+	nrf_set(f, "config", text);
+	assert_int_equal(chdir(f->dir), 0);
+	must_start(f);
+	assert_int_equal(chdir(was), 0);
+	PATH_INTO(work, f, "made/below");
+	assert_int_equal(stat(work, &st), 0);
+}
+
+static void configuration_in_a_file(void **state)
+{
+	struct nrf *f = *state;
+	char path[512], text[1024], *big;
+
+	PATH_INTO(path, f, "config.toml");
+	snprintf(text, sizeof(text),
+		 "version = 2\n[backend]\ntype = 'localfs'\nlocalfs.dir = '%s'\n[cache]\n[rafs]\nmore = 1\n",
+		 nrf_image("v6-zstd", "blobs"));
+	write_file(path, text, strlen(text));
+	nrf_set(f, "source", nrf_image("v6-zstd", "boot"));
+	nrf_set(f, "config-file", path);
+	must_start(f);
+	assert_true(fake_logged(f->fake, "config: not used here: rafs.more"));
+	nrf_stop(f);
+
+	nrf_set(f, "config", text);
+	must_fail(f, EINVAL, "config and config-file are two forms of one key");
+
+	nrf_reset(f);
+	nrf_set(f, "source", nrf_image("v6-zstd", "boot"));
+	nrf_set(f, "config-file", "/nonexistent/c");
+	must_fail(f, ENOENT, "config-file: /nonexistent/c: No such file or directory");
+	nrf_reset(f);
+	nrf_set(f, "source", nrf_image("v6-zstd", "boot"));
+	nrf_set(f, "config-file", f->dir);
+	must_fail(f, EINVAL, "is not a file");
+
+	nrf_reset(f);
+	nrf_set(f, "source", nrf_image("v6-zstd", "boot"));
+	nrf_set(f, "config-file", path);
+	write_file(path, "{}\0", 3);
+	must_fail(f, EINVAL, "Failed to load config: failed to parse configuration information: ");
+	big = calloc(1, NYDUS_CONFIG_MAX + 1);
+	assert_non_null(big);
+	memset(big, ' ', NYDUS_CONFIG_MAX + 1);
+	write_file(path, big, NYDUS_CONFIG_MAX + 1);
+	must_fail(f, EINVAL, "configuration file size is too big");
+	write_file(path, big, NYDUS_CONFIG_MAX);
+	must_fail(f, EINVAL, "missing field `version`");
+	free(big);
 }
 
 int main(void)
@@ -393,6 +490,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bootstraps_cut_short, fresh, nrf_free),
 		cmocka_unit_test_setup_teardown(inlined_images, fresh, nrf_free),
 		cmocka_unit_test_setup_teardown(json_is_dropped, fresh, nrf_free),
+		cmocka_unit_test_setup_teardown(places_of_a_configuration, fresh, nrf_free),
+		cmocka_unit_test_setup_teardown(relative_work_dir, fresh, nrf_free),
+		cmocka_unit_test_setup_teardown(configuration_in_a_file, fresh, nrf_free),
 	};
 
 	return cmocka_run_group_tests_name("nydus-rafs-mount", tests, NULL, NULL);

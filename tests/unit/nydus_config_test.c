@@ -289,6 +289,8 @@ static const struct {
 	{ "{\"version\":4294967296}", PARSE ": version must be at most 4294967295" },
 	{ "{\"version\":-1,\"device\":1}", PARSE ": version must be a whole number" },
 	{ "{\"a\\u0000\":1}", PARSE ": " },
+	{ "{\"a\":\"x\ny\"}", PARSE ": unexpected newline near '\"x'" },
+	{ V2_RAFS("\"mode\":\"a\\nb\""), "invalid configuration: mode 'a?b' must be" },
 };
 
 static void refused_texts(void **state)

@@ -127,10 +127,33 @@ static void test_folders(void **state)
 	free(alt2);
 }
 
+static void test_folders_that_miss(void **state)
+{
+	const struct folder *f = *state;
+	char *there = path_in(f, "there"), *none = path_in(f, "none");
+	const char *const alts[] = { none, there };
+	const struct backend_spec spec = { .dir = f->path, .alt_dirs = alts, .alt_count = 2, .alt_may_miss = true };
+	const struct backend_spec no_dir = { .dir = none, .alt_dirs = alts, .alt_count = 2, .alt_may_miss = true };
+	struct graft_error err;
+	struct backend *b;
+
+	assert_int_equal(mkdir(there, 0700), 0);
+	folder_put(f, "there/a", "1", 1);
+	assert_int_equal(backend_open(&b, &spec, &opener, &err), 0);
+	assert_int_equal(first_byte(b, "a", &err), '1');
+	backend_free(b);
+	assert_int_equal(backend_open(&b, &no_dir, &opener, &err), -ENOENT);
+	assert_int_equal(symlink("there", none), 0);
+	assert_int_equal(backend_open(&b, &spec, &opener, &err), 0);
+	backend_free(b);
+	free(there);
+	free(none);
+}
+
 static void test_refused(void **state)
 {
 	const struct folder *f = *state;
-	char *none = path_in(f, "none"), *fifo = path_in(f, "fifo");
+	char *none = path_in(f, "none"), *fifo = path_in(f, "fifo"), *empty = path_in(f, "empty");
 	const char *many[17];
 	const struct backend_spec cases[] = {
 		{ .dir = none },
@@ -144,15 +167,17 @@ static void test_refused(void **state)
 		{ .dir = NULL },
 		{ .kind = BACKEND_LOCALDISK },
 		{ .kind = BACKEND_LOCALDISK, .device = f->path, .disable_gpt = true },
+		{ .kind = BACKEND_LOCALDISK, .device = empty, .disable_gpt = true },
 		{ .kind = 2, .dir = f->path },
 		{ .dir = f->path, .alt_dirs = many, .alt_count = 17 },
 	};
 	static const int codes[] = { ENOENT, ENOENT, ENOENT, ENOENT, EINVAL, EISDIR, EINVAL,
-				     EISDIR, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL };
+				     EISDIR, EINVAL, EINVAL, EISDIR, EINVAL, EINVAL, EINVAL };
 
 	for (size_t i = 0; i < 17; i++)
 		many[i] = f->path;
 	assert_int_equal(mkfifo(fifo, 0600), 0);
+	folder_put(f, "empty", "", 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct graft_error err = { 0 };
 		struct backend *b = (struct backend *)&err;
@@ -167,6 +192,7 @@ static void test_refused(void **state)
 	}
 	free(none);
 	free(fifo);
+	free(empty);
 }
 
 /* Lists that cut the range anywhere, more pieces than one system call takes, ends of files, offsets that wrap. */
@@ -276,6 +302,26 @@ static void check_disk(const char *path, const unsigned char *image, size_t sect
 	backend_free(b);
 }
 
+/* Without partitions the disk is every blob. */
+static void check_whole(const char *path, const unsigned char *image, size_t len)
+{
+	const struct backend_spec spec = { .kind = BACKEND_LOCALDISK, .device = path, .disable_gpt = true };
+	struct graft_error err = { 0 };
+	struct blob_file *file;
+	struct backend *b;
+	uint64_t base = 1;
+
+	if (backend_open(&b, &spec, &opener, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(blob_open(b, "any", &file, &err), 0);
+	assert_int_equal(blob_size(file), len);
+	check_reads(file, image, len);
+	assert_true(blob_fd(file, &base) >= 0);
+	assert_int_equal(base, 0);
+	blob_close(file);
+	backend_free(b);
+}
+
 static void test_disk_image(void **state)
 {
 	const struct folder *f = *state;
@@ -286,6 +332,7 @@ static void test_disk_image(void **state)
 	struct backend *b;
 
 	check_disk(path, image, 512);
+	check_whole(path, image, (size_t)200 * 512);
 	memset(image, 0, (size_t)200 * 512);
 	folder_put(f, "disk.img", image, (size_t)200 * 512);
 	assert_int_equal(backend_open(&b, &spec, &opener, &err), -EUCLEAN);
@@ -335,6 +382,7 @@ static void test_block_device(void **state)
 
 		if (loop >= 0) {
 			check_disk(device, image, sectors[i]);
+			check_whole(device, image, (size_t)200 * sectors[i]);
 			/* A whole device can be a blob too. */
 			assert_int_equal(backend_open(&b, &spec, &opener, NULL), 0);
 			assert_int_equal(blob_open(b, "whole", &file, NULL), 0);
@@ -355,6 +403,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ids),
+		cmocka_unit_test_setup_teardown(test_folders_that_miss, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(test_folders, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(test_refused, folder_setup, folder_teardown),
 		cmocka_unit_test_setup_teardown(test_file, folder_setup, folder_teardown),
