@@ -3,6 +3,7 @@
 #include "lib/log.h"
 
 #include "lib/cleanup.h"
+#include "lib/log_rotate.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048 /* newline included; more is cut */
+#define COLOUR_END "\033[0m"
 #define LIMIT_LINES 10
 #define LIMIT_WINDOW 10000000000ULL /* ns */
 
@@ -29,6 +31,7 @@ static const char *program = "graftfsd";
 /* Main thread. The folder is held, so that the file is found again from where its path leads nowhere (a sandbox). */
 static char log_path[PATH_MAX]; /* empty: no file */
 static int log_dir = -1;
+static bool following; /* log_follow */
 static int syslog_pid; /* 0: lines do not go to the system's log */
 static void (*sink_fn)(void *user, int level, const char *line);
 static void *sink_user;
@@ -61,6 +64,7 @@ static const char *level_word(int level)
 	static const char *const words[][GRAFT_LOG_TRACE + 1] = {
 		[LOG_FORM_PLAIN] = { "error: ", "warn: ", "", "debug: ", "trace: " },
 		[LOG_FORM_STAMPED] = { "ERROR", "WARN", "INFO", "DEBUG", "TRACE" },
+		[LOG_FORM_DATED] = { "ERROR", "WARN", "INFO", "DEBUG", "TRACE" },
 	};
 	return words[form][level >= GRAFT_LOG_ERROR && level <= GRAFT_LOG_TRACE ? level : GRAFT_LOG_INFO];
 }
@@ -135,7 +139,23 @@ int log_open(const char *path, struct graft_error *err)
 	strcpy(log_path, path);
 	cleanup_close(&log_dir);
 	log_dir = steal_fd(&dir);
+	tzset(); /* reads files, which may be out of reach later */
 	return 0;
+}
+
+int log_open_rotating(const char *path, uint64_t bytes, struct graft_error *err)
+{
+	char live[PATH_MAX + 16];
+	struct stat st = { 0 };
+	log_rotate_name(path, LOG_ROTATE_LIVE, live);
+	int res = log_open(live, err);
+	if (res != 0)
+		return res;
+	/* Of a FIFO nothing is put away. */
+	int fd = atomic_load_explicit(&log_fd, memory_order_relaxed);
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return 0;
+	return log_rotate_set(log_dir, last_part(live), bytes, (uint64_t)st.st_size, err);
 }
 
 int log_open_syslog(const char *path, struct graft_error *err)
@@ -162,6 +182,27 @@ int log_reopen(void)
 	return res;
 }
 
+void log_follow(void)
+{
+	following = *log_path != '\0';
+}
+
+/* Whether the name leads to another file by now. */
+static bool put_away(int fd)
+{
+	struct stat here, there;
+	return fstat(fd, &here) == 0 && fstatat(log_dir, last_part(log_path), &there, 0) == 0 &&
+	       (here.st_ino != there.st_ino || here.st_dev != there.st_dev);
+}
+
+static void follow(int fd)
+{
+	following = false;
+	if (put_away(fd))
+		log_reopen();
+	following = true;
+}
+
 /* The time without its end, "2026-01-01T00:00:00"; returns the milliseconds behind it. */
 static long stamp(char *line, size_t room)
 {
@@ -182,6 +223,7 @@ static void plain_head(char *line, size_t room, int level, const char *object, b
 	}
 	snprintf(line, room, "%s%s: %s%s%s", before, program, level_word(level), object ? object : "",
 		 object ? ": " : "");
+	blank_controls(line);
 }
 
 static void stamped_head(char *line, size_t room, int level, const char *object)
@@ -190,6 +232,36 @@ static void stamped_head(char *line, size_t room, int level, const char *object)
 	stamp(time, sizeof(time));
 	snprintf(line, room, "[%sZ %-5s %s%s%s] ", time, level_word(level), program, object ? "::" : "",
 		 object ? object : "");
+	blank_controls(line);
+}
+
+/* "2026-01-01 00:00:00.000000 +00:00", local. */
+static void local_stamp(char *text, size_t room)
+{
+	struct timespec ts;
+	struct tm tm;
+	char day[32], zone[8] = "+0000";
+	clock_gettime(CLOCK_REALTIME, &ts);
+	localtime_r(&ts.tv_sec, &tm);
+	strftime(day, sizeof(day), "%Y-%m-%d %H:%M:%S", &tm);
+	strftime(zone, sizeof(zone), "%z", &tm);
+	snprintf(text, room, "%s.%06u %.3s:%.2s", day, (unsigned int)(ts.tv_nsec / 1000) % 1000000u, zone, zone + 3);
+}
+
+/* Where a level has a colour, the text behind this begins in it. */
+static void dated_head(char *line, size_t room, int level, const char *object, bool coloured)
+{
+	static const char *const colours[] = { "\033[38;5;196m", "\033[38;5;208m", "", "\033[38;5;27m", "\033[38;5;8m" };
+	bool known = level >= GRAFT_LOG_ERROR && level <= GRAFT_LOG_TRACE;
+	const char *on = coloured && known ? colours[level] : "", *end = *on ? COLOUR_END : "";
+	char time[64], who[128] = "";
+	local_stamp(time, sizeof(time));
+	if (known && level != GRAFT_LOG_INFO)
+		snprintf(who, sizeof(who), "[%s%s%.90s] ", program, object ? "::" : "", object ? object : "");
+	else if (object)
+		snprintf(who, sizeof(who), "%.120s: ", object);
+	blank_controls(who);
+	snprintf(line, room, "[%s%s%s] %s%s%s %s%s", on, time, end, on, level_word(level), end, who, on);
 }
 
 /* As syslog(3) writes it, the time of day as this host has it. */
@@ -204,6 +276,7 @@ static void syslog_head(char *line, size_t room, int level, const char *object)
 	strftime(at, sizeof(at), "%b %e %T", &tm);
 	snprintf(line, room, "<%d>%s %s[%d]: %s%s", LOG_USER | priorities[known], at, program, syslog_pid,
 		 object ? object : "", object ? ": " : "");
+	blank_controls(line);
 }
 
 static void emit(int level, int fd, char *line)
@@ -220,20 +293,28 @@ static void emit(int level, int fd, char *line)
 		fd = STDERR_FILENO;
 	}
 	line[len] = '\n';
+	bool file = fd != STDERR_FILENO;
+	if (file && following)
+		follow(fd);
 	/* Nobody is left to tell that the log cannot be written. */
 	ssize_t written = write(fd, line, len + 1);
-	(void)written;
+	if (file && written > 0)
+		log_rotate_count((size_t)written);
 }
 
-/* Puts the text behind the head that stands in line; keeps errno. */
+/* Puts the text behind the head that stands in line, and the colour's end behind both; keeps errno. */
 static void add_text(char line[LINE_MAX_BYTES], const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 static void add_text(char line[LINE_MAX_BYTES], const char *fmt, va_list ap)
 {
 	const size_t room = LINE_MAX_BYTES - 1; /* for the newline */
 	size_t len = strnlen(line, room);
-	if (vsnprintf(line + len, room - len, fmt, ap) < 0)
+	bool coloured = len > 0 && line[len - 1] == 'm' && memchr(line, '\033', len);
+	size_t left = room - len - (coloured ? strlen(COLOUR_END) : 0);
+	if (vsnprintf(line + len, left, fmt, ap) < 0)
 		line[len] = '\0';
-	blank_controls(line);
+	blank_controls(line + len);
+	if (coloured)
+		strcat(line, COLOUR_END);
 }
 
 /* A plugin's level may be any number. */
@@ -256,6 +337,8 @@ void log_vmsg(int level, const char *object, const char *fmt, va_list ap)
 		syslog_head(line, room, level, object);
 	else if (form == LOG_FORM_PLAIN)
 		plain_head(line, room, level, object, fd != STDERR_FILENO && !sink_fn);
+	else if (form == LOG_FORM_DATED)
+		dated_head(line, room, level, object, fd == STDERR_FILENO && !sink_fn);
 	else
 		stamped_head(line, room, level, object);
 	errno = saved; /* for %m */
@@ -270,6 +353,8 @@ void log_fatal(const char *fmt, ...)
 	va_list ap;
 	if (form == LOG_FORM_PLAIN)
 		snprintf(line, sizeof(line), "%s: ", program);
+	else if (form == LOG_FORM_DATED)
+		snprintf(line, sizeof(line), "Error: ");
 	else
 		stamped_head(line, sizeof(line), GRAFT_LOG_ERROR, NULL);
 	va_start(ap, fmt);

@@ -54,6 +54,7 @@ struct server_config {
 	const char *api_socket;    /* absolute path of at most 107 bytes; NULL: no API */
 	uint32_t api_peers;        /* enum config_api_peers */
 	const char *log_file;      /* absolute; NULL: stderr. Opened again at SIGHUP */
+	uint64_t log_rotation;     /* MiB after which a new log file is begun; 0: never. Only with log_file */
 	bool syslog;               /* messages go to the system's log; not with log_file */
 	const char *pid_file;      /* absolute; NULL: none */
 	uint64_t rlimit_nofile;    /* 0: as server/limits.h says */

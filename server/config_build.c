@@ -103,6 +103,7 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 	server->api_socket = set->api_socket;
 	server->api_peers = set->api_peers;
 	server->log_file = set->log_file;
+	server->log_rotation = set->log_rotation;
 	server->modcaps = set->modcaps;
 	server->syslog = set->syslog;
 	server->pid_file = set->pid_file;

@@ -153,6 +153,9 @@ static int check_server(const struct server_config *server, struct graft_error *
 	if (server->syslog && server->log_file)
 		return error_set(err, EINVAL, "%s: syslog = true: log-file is given as well; keep one of them",
 				 options_where(server->options, "syslog"));
+	if (server->log_rotation && !server->log_file)
+		return error_set(err, EINVAL, "%s: log-rotation-size: only with log-file",
+				 options_where(server->options, "log-rotation-size"));
 	int res = check_id_map(server, "uid-map", &server->uid_map, err);
 	if (res == 0)
 		res = check_id_map(server, "gid-map", &server->gid_map, err);

@@ -59,7 +59,7 @@ struct server_settings {
 	uint32_t log_level, sandbox, seccomp, landlock, node_ids, api_peers;
 	bool syslog;
 	struct graft_list plugins, uid_map, gid_map;
-	uint64_t rlimit_nofile;
+	uint64_t rlimit_nofile, log_rotation;
 };
 
 struct transport_settings {

@@ -49,6 +49,8 @@ const struct graft_opt config_server_options[] = {
 	  .help = "whom the API serves: root and the server's user, or whoever can reach its socket" },
 	{ .key = "log-file", .type = GRAFT_OPT_PATH, SERVER(log_file), .optional = 1,
 	  .help = "file that messages go to, opened again at SIGHUP; otherwise standard error" },
+	{ .key = "log-rotation-size", .dflt = "0", .type = GRAFT_OPT_U64, SERVER(log_rotation), .max = 1048576,
+	  .help = "MiB after which log-file is put away, compressed, and begun anew; 0: never" },
 	{ .key = "syslog", .dflt = "false", .type = GRAFT_OPT_BOOL, SERVER(syslog),
 	  .help = "messages go to the system's log; to standard error where there is none" },
 	{ .key = "pid-file", .type = GRAFT_OPT_PATH, SERVER(pid_file), .optional = 1,

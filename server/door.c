@@ -30,6 +30,7 @@ struct choice {
 	size_t len; /* of the module that was named; the longest one that the program's name begins with counts */
 	int level;
 	bool any; /* directive could be understood */
+	bool ours; /* and was for this program */
 };
 
 /* One directive of len bytes: "LEVEL", "MODULE" or "MODULE=LEVEL". */
@@ -48,6 +49,7 @@ static void take_directive(struct choice *c, const char *program, const char *te
 	c->any = true;
 	if (name < c->len || strncmp(program, text, name) != 0)
 		return;
+	c->ours = true;
 	c->len = name;
 	c->level = level;
 }
@@ -65,5 +67,7 @@ int door_log_level(const struct door *door, int configured)
 		take_directive(&choice, door->name, text, len);
 		text = text[len] == ',' ? text + len + 1 : NULL;
 	}
-	return choice.any ? choice.level : configured;
+	if (!choice.any || (door->log_lowers && (!choice.ours || choice.level > configured)))
+		return configured;
+	return choice.level;
 }

@@ -18,6 +18,7 @@ struct door {
 	int signal_status;      /* exit status of an orderly end that SIGTERM, SIGINT or an ending SIGHUP asked for */
 	bool hangup_ends;       /* SIGHUP asks for the end; else it opens the log file again */
 	const char *log_variable; /* of the environment: takes the place of the log level, see door_log_level; or NULL */
+	bool log_lowers;          /* the variable only makes the log quieter, and only if it is about the program or all */
 };
 
 /* graftfsd's own: an INI file. */

@@ -2,6 +2,7 @@
 /* graftfsd: puts the parts together, waits for the end, takes the parts apart again. */
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/log_rotate.h"
 #include "lib/resident.h"
 #include "server/cli.h"
 #include "server/control_host.h"
@@ -85,6 +86,8 @@ static int open_log(const struct server_config *c, struct graft_error *err)
 
 	if (c->syslog && log_open_syslog(_PATH_LOG, &why))
 		log_warn(NULL, "%s; messages go to standard error", why.text);
+	if (c->log_file && c->log_rotation)
+		return log_open_rotating(c->log_file, c->log_rotation << 20, err);
 	return c->log_file ? log_open(c->log_file, err) : 0;
 }
 
@@ -156,6 +159,8 @@ static int make_mounts(struct parts *p, struct graft_error *err)
 {
 	int res = life_start(p->life, err);
 
+	if (!res)
+		res = log_rotate_start(err);
 	life_watch(p->life, p->server);
 	watch_starting(p->server->watch, true);
 	if (p->config->server.node_ids == CONFIG_NODE_IDS_NYDUSD)
@@ -217,6 +222,7 @@ static int take_down(struct parts *p)
 	control_library_close(&p->library);
 	sandbox_leave(&p->sandbox);
 	pid_file_close(&p->pid_file);
+	log_rotate_stop();
 	life_free(p->life);
 	cleanup_close(&p->notify_fd);
 	return fault;

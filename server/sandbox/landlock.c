@@ -154,10 +154,14 @@ static void add_checks(struct rules *r)
 #endif
 }
 
+/* What putting log files away takes. */
+#define ROTATION (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE)
+
 /* Files that come anew while the server runs, and what goes at its end. */
 static void add_own(struct rules *r, const struct config *c)
 {
-	add_folder(r, c->server.log_file, LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG);
+	add_folder(r, c->server.log_file,
+		   LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | (c->server.log_rotation ? ROTATION : 0));
 	add_folder(r, c->server.pid_file, LANDLOCK_ACCESS_FS_REMOVE_FILE);
 	for (uint32_t i = 0; i < c->ntransports; i++)
 		add_folder(r, c->transports[i].socket, LANDLOCK_ACCESS_FS_REMOVE_FILE);

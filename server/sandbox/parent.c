@@ -202,6 +202,8 @@ static void attend(struct parent *p, pid_t pid)
 int parent_run(struct parent *p)
 {
 	leave_listeners(p);
+	if (p->config->server.log_rotation)
+		log_follow(); /* the daemon puts the files away */
 	attend(p, p->child);
 	if (p->daemon)
 		attend(p, p->daemon);

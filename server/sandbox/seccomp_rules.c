@@ -163,6 +163,14 @@ static const struct seccomp_rule control[] = {
 	CALL(getdents64),
 };
 
+/* lib/log_rotate.c, with zlib. */
+static const struct seccomp_rule log_rotation[] = {
+	CALL(renameat),
+	CALL(unlinkat),
+	CALL(getdents64),
+	CALL(lseek),
+};
+
 #ifdef GRAFT_SANITIZED
 #define SANITIZER "the sanitizers' own: reports, and the search for leaks at the end"
 static const struct seccomp_rule sanitizers[] = {
@@ -228,6 +236,12 @@ static bool wants_control(const struct config *c, bool outside)
 	return c->server.api_socket || c->server.state_dir;
 }
 
+static bool wants_log_rotation(const struct config *c, bool outside)
+{
+	(void)outside;
+	return c->server.log_rotation;
+}
+
 #define PART(label, when, table) { .name = label, .wanted = when, .rules = table, .n = sizeof(table) / sizeof((table)[0]) }
 
 const struct seccomp_part seccomp_parts[] = {
@@ -238,6 +252,7 @@ const struct seccomp_part seccomp_parts[] = {
 	PART("mounts of /dev/fuse", wants_fuse_mount, fuse_mount),
 	PART("outside", wants_outside, outside_client),
 	PART("control", wants_control, control),
+	PART("log rotation", wants_log_rotation, log_rotation),
 #ifdef GRAFT_SANITIZED
 	PART("sanitizers", NULL, sanitizers),
 #endif

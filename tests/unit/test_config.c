@@ -88,6 +88,9 @@ static const struct bad bad_server[] = {
 	  "t.ini:6: syslog = true: log-file is given as well; keep one of them" },
 	{ "[server]\napi-socket = a.sock\n", "t.ini:2: api-socket = a.sock: must be an absolute path" },
 	{ "[server]\nstate-dir = run/a\n", "t.ini:2: state-dir = run/a: must be an absolute path" },
+	{ SERVER "log-rotation-size = 1\n" TRANSPORT MOUNT, "t.ini:5: log-rotation-size: only with log-file" },
+	{ "[server]\nlog-rotation-size = 1x\n",
+	  "t.ini:2: log-rotation-size = 1x: must be a whole number from 0 to 1048576" },
 	{ "[server]\nlog-file = -\n", "t.ini:2: log-file = -: must be an absolute path" },
 	{ "[server]\napi-scoket = /a\n", "t.ini:2: unknown key 'api-scoket'; did you mean 'api-socket'?" },
 	{ SERVER "api-socket = /" X64 X8 X8 X8 X8 X8 "xxx\n" TRANSPORT MOUNT,
@@ -367,7 +370,7 @@ static void test_least(void **state)
 static const char full[] =
 	"[server]\ninstance = web1\nlog-level = debug\nsandbox = namespace\nseccomp = none\nworkers = 7\n"
 	"uid-map = 0:1000:1\nuid-map = 1:100000:65536\ngid-map = 7:4294967294:1\n"
-	"rlimit-nofile = 4K\nstate-dir = /run/graftfs\napi-socket = /run/api\napi-peers = any\nlog-file = /var/log/g\n"
+	"rlimit-nofile = 4K\nstate-dir = /run/graftfs\napi-socket = /run/api\napi-peers = any\nlog-file = /var/log/g\nlog-rotation-size = 100\n"
 	"pid-file = /run/g.pid\n"
 	"plugin-dir = " TEST_PLUGIN_DIR "\n"
 	"plugins = probe-plain probe-newer\nplugins = probe-layer\n"
@@ -393,6 +396,7 @@ static void look_full(const struct config *c)
 	assert_string_equal(c->server.api_socket, "/run/api");
 	assert_int_equal(c->server.api_peers, CONFIG_API_PEERS_ANY);
 	assert_string_equal(c->server.log_file, "/var/log/g");
+	assert_int_equal(c->server.log_rotation, 100);
 	assert_int_equal(c->server.plugins.count, 3);
 	assert_string_equal(c->server.plugins.items[1], "probe-newer");
 	assert_string_equal(c->server.plugins.items[2], "probe-layer");

@@ -69,9 +69,31 @@ static void test_levels(void **state)
 	}
 }
 
+/* nydusd's variable makes the log quieter, not louder, and what is about others changes nothing. */
+static void test_lowers(void **state)
+{
+	static const struct door lowers = { .name = "nydusd", .log_variable = VARIABLE, .log_lowers = true };
+	static const struct {
+		const char *text;
+		int level;
+	} rows[] = {
+		{ "error", GRAFT_LOG_ERROR },  { "off", LOG_OFF },
+		{ "debug", GRAFT_LOG_INFO },   { "info", GRAFT_LOG_INFO },
+		{ "nydusd=warn", GRAFT_LOG_WARN }, { "rafs=error", GRAFT_LOG_INFO },
+		{ "rafs=trace,warn", GRAFT_LOG_WARN }, { "x=y", GRAFT_LOG_INFO },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(setenv(VARIABLE, rows[i].text, 1), 0);
+		assert_int_equal(door_log_level(&lowers, GRAFT_LOG_INFO), rows[i].level);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_own_door), cmocka_unit_test(test_levels) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_own_door), cmocka_unit_test(test_levels),
+					    cmocka_unit_test(test_lowers) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -122,6 +123,34 @@ static void test_stamped_form(void **state)
 	text[sizeof(text) - 1] = '\0';
 	log_info(text, "%s", text);
 	assert_int_equal(strlen(c.last), 2046);
+}
+
+/* nydusd's: of the time one point is the fraction, and of INFO there is no name. */
+static void test_dated_form(void **state)
+{
+	(void)state;
+	struct capture c = { 0 };
+	log_set_sink(keep, &c);
+	log_set_form(LOG_FORM_DATED, "nydusd");
+	log_set_level(GRAFT_LOG_TRACE);
+	log_info(NULL, "up");
+	assert_true(of_form(c.last, "[dddd-dd-dd dd:dd:dd.dddddd +dd:dd] INFO up") ||
+		    of_form(c.last, "[dddd-dd-dd dd:dd:dd.dddddd -dd:dd] INFO up"));
+	assert_int_equal(setenv("TZ", "UTC-5:30", 1), 0);
+	tzset();
+	log_info("web", "text");
+	assert_true(of_form(c.last, "[dddd-dd-dd dd:dd:dd.dddddd +05:30] INFO web: text"));
+	assert_int_equal(unsetenv("TZ"), 0);
+	tzset();
+	log_warn("web", "text");
+	assert_non_null(strstr(c.last, "] WARN [nydusd::web] text"));
+	log_err("w\nb", "\n\033[0m");
+	assert_non_null(strstr(c.last, "] ERROR [nydusd::w?b] ??[0m"));
+	log_dbg(NULL, "5");
+	assert_non_null(strstr(c.last, "] DEBUG [nydusd] 5"));
+	log_msg(GRAFT_LOG_TRACE, NULL, "5");
+	assert_non_null(strstr(c.last, "] TRACE [nydusd] 5"));
+	assert_null(strchr(c.last, '\033'));
 }
 
 static void test_off(void **state)
@@ -340,6 +369,27 @@ static void test_refused_files(void **state)
 	assert_string_equal(err.text, "cannot open the log: its path has more than 4095 bytes");
 	through_pipe(say_two, out, sizeof(out));
 	assert_string_equal(out, "graftfsd: ready\ngraftfsd: error: web: gone\n");
+}
+
+static void say_dated(void)
+{
+	log_set_form(LOG_FORM_DATED, "nydusd");
+	log_info(NULL, "up");
+	log_warn("web", "bad\033[1m");
+	log_fatal("cannot serve: %s", "a\nb");
+}
+
+/* On standard error levels have their colours, and the reason of an end stands alone. */
+static void test_dated_colours(void **state)
+{
+	(void)state;
+	char out[4096];
+	through_pipe(say_dated, out, sizeof(out));
+	char *warn = strstr(out, "[\033[38;5;208m");
+	assert_non_null(strstr(out, "] INFO up\n"));
+	assert_ptr_equal(strchr(out, '\033'), warn + 1);
+	assert_non_null(strstr(warn, "\033[0m] \033[38;5;208mWARN\033[0m [nydusd::web] \033[38;5;208mbad?[1m\033[0m\n"));
+	assert_non_null(strstr(warn, "\nError: cannot serve: a?b\n"));
 }
 
 static void test_file(void **state)
@@ -598,6 +648,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_form, teardown),
 		cmocka_unit_test_teardown(test_stamped_form, teardown),
+		cmocka_unit_test_teardown(test_dated_form, teardown),
+		cmocka_unit_test_teardown(test_dated_colours, teardown),
 		cmocka_unit_test_teardown(test_level, teardown),
 		cmocka_unit_test_teardown(test_off, teardown),
 		cmocka_unit_test_teardown(test_text, teardown),
