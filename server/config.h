@@ -100,6 +100,8 @@ struct transport_config {
 	uint32_t poll_us;     /* microseconds a queue looks out for requests at most; 0: not at all */
 	bool once;
 	const char *mountpoint;          /* fuse: absolute path */
+	const char *mount_type;          /* fuse: "fuse" or "fuse.SUBTYPE"; NULL: fuse.graftfs */
+	const char *mount_source;        /* fuse: what is shown as the device; NULL: the instance's name */
 	uint32_t threads;                /* fuse: 1..64, 0: auto */
 	bool read_only;                  /* fuse */
 	uint32_t flag[CONFIG_KEY_COUNT]; /* enum config_flag */

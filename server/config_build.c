@@ -198,6 +198,8 @@ static int take_fuse(struct transport_config *t, struct graft_error *err)
 	uint64_t threads;
 	int res = read_threads(t->options, "threads", set->threads, FUSE_THREADS_MAX, &threads, err);
 	t->mountpoint = set->mountpoint;
+	t->mount_type = set->mount_type;
+	t->mount_source = set->mount_source;
 	t->threads = (uint32_t)threads;
 	t->read_only = set->read_only;
 	t->limits = set->limits;

@@ -45,11 +45,31 @@ static int check_limits(const struct transport_config *t, struct graft_error *er
 			 GUEST_MEMORY_LEAST >> 20);
 }
 
+/* What mount(2) takes, and fusermount3 makes of its options: letters, digits, '-' and '_'. */
+static int check_shown(const struct transport_config *t, struct graft_error *err)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	const char *type = t->mount_type, *source = t->mount_source;
+	bool good = !type || strcmp(type, "fuse") == 0 ||
+		    (strncmp(type, "fuse.", 5) == 0 && type[5] && type[5 + strspn(type + 5, letters)] == '\0' &&
+		     strlen(type) < CONFIG_NAME_MAX);
+
+	if (!good)
+		return error_set(err, EINVAL, "%s: mount-type = %.100s: must be fuse, or fuse. and a word",
+				 options_where(t->options, "mount-type"), type);
+	if (source && !config_name_good(source))
+		return error_set(err, EINVAL, "%s: mount-source = %.100s: must be [A-Za-z0-9][A-Za-z0-9_.-]*, at most %d bytes",
+				 options_where(t->options, "mount-source"), source, CONFIG_NAME_MAX);
+	return 0;
+}
+
 static int check_transport(const struct config *c, const struct transport_config *t, struct graft_error *err)
 {
 	int res = t->kind == GRAFT_VHOST_USER ? check_listener(t, err) : 0;
 	if (res == 0)
 		res = check_limits(t, err);
+	if (res == 0)
+		res = check_shown(t, err);
 	if (res != 0)
 		return res;
 	const char *fault = t->mountpoint ? config_path_fault(t->mountpoint) : NULL;

@@ -71,7 +71,7 @@ struct transport_settings {
 };
 
 struct fuse_settings {
-	const char *mountpoint, *threads;
+	const char *mountpoint, *mount_type, *mount_source, *threads; /* type and source may be NULL */
 	struct guest_limits limits;
 	bool read_only;
 	uint32_t flag[CONFIG_KEY_COUNT];

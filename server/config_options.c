@@ -110,6 +110,10 @@ const struct graft_opt config_transport_options[] = {
 const struct graft_opt config_fuse_options[] = {
 	{ .key = "mountpoint", .type = GRAFT_OPT_PATH, FUSE(mountpoint),
 	  .help = "directory of this host to mount on" },
+	{ .key = "mount-type", .type = GRAFT_OPT_STRING, FUSE(mount_type), .optional = 1,
+	  .help = "type that the mount shows: fuse, or fuse. and a word; fuse.graftfs if absent" },
+	{ .key = "mount-source", .type = GRAFT_OPT_STRING, FUSE(mount_source), .optional = 1,
+	  .help = "source that the mount shows; otherwise the instance's name" },
 	{ .key = "threads", .dflt = "auto", .type = GRAFT_OPT_STRING, FUSE(threads),
 	  .help = "threads that read requests, auto or 1 to 64" },
 	{ .key = "read-only", .dflt = "false", .type = GRAFT_OPT_BOOL, FUSE(read_only),

@@ -98,7 +98,8 @@ static struct transport *make_dev_fuse(const struct config *all, uint32_t i, str
 	struct fuse_dev_config config = {
 		.name = c->name,
 		.mountpoint = c->mountpoint,
-		.source = all->server.instance,
+		.type = c->mount_type,
+		.source = c->mount_source ? c->mount_source : all->server.instance,
 		.threads = c->threads,
 		.read_only = c->read_only,
 	};

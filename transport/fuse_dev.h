@@ -39,6 +39,7 @@ extern const struct fuse_dev_host_ops fuse_dev_host_ops;
 struct fuse_dev_config {
 	const char *name;       /* of the section, for the log */
 	const char *mountpoint; /* absolute path of a directory */
+	const char *type;       /* of the mount: "fuse.SUBTYPE" or "fuse"; NULL: FUSE_DEV_FSTYPE */
 	const char *source;     /* what /proc/mounts shows as the device: the instance's name */
 	uint32_t threads;       /* 1..FUSE_DEV_MAX_THREADS, 0: auto */
 	bool read_only;         /* the mount, not what is served: the kernel refuses to write */
@@ -53,7 +54,7 @@ struct fuse_dev_config {
 };
 
 /*
- * Checks the mount point; a dead mount of ours on it (type fuse.graftfs, ENOTCONN) is taken away, anything else that is
+ * Checks the mount point; a dead mount of ours on it (of this type, ENOTCONN; of the type "fuse" also of this source) is taken away, anything else that is
  * mounted there is left and refused by name. Nothing is mounted before start, which mounts with default_permissions, nosuid,
  * nodev, and allow_other when root: by mount(2), or by fusermount3 where that is not permitted. stop takes no new requests, lets
  * running ones finish, detaches the mount; an unmount or abort from outside ends the transport in order (ended). NULL with err.

@@ -15,7 +15,7 @@ static int host_look(void *host, const struct fuse_dev_config *config, char dir[
 {
 	struct fuse_dev_mount *m = host;
 	int res = config->adopts ? fuse_dev_mount_point(m, config->mountpoint, err)
-				 : fuse_dev_mount_look(m, config->mountpoint, config->source, err);
+				 : fuse_dev_mount_look(m, config->mountpoint, config->type, config->source, err);
 
 	if (res)
 		return res;

@@ -141,15 +141,22 @@ static int umount_dir(const char *dir, int flags)
 	return fuse_dev_helper_umount(dir);
 }
 
-/* Takes dead mounts of ours away, until a plain directory is left in *p. */
-static int clear(const char *dir, struct place *p, struct graft_error *err)
+/* Of our type; where that is everybody's, of our source too. */
+static bool is_ours(const struct fuse_dev_mount *m, const struct mount_line *line)
 {
+	return strcmp(line->type, m->type) == 0 && (strchr(m->type, '.') || strcmp(line->source, m->source) == 0);
+}
+
+/* Takes dead mounts of ours away, until a plain directory is left in *p. */
+static int clear(const struct fuse_dev_mount *m, struct place *p, struct graft_error *err)
+{
+	const char *dir = m->dir;
 	int res = look_at(dir, p);
 
 	for (int i = 0; !res && p->is_root && i < DEAD_MAX; i++) {
 		struct mount_line line = { .type = "unknown" };
 
-		if (!find_line(p->id, &line) || strcmp(line.type, FUSE_DEV_FSTYPE) != 0)
+		if (!find_line(p->id, &line) || !is_ours(m, &line))
 			return error_set(err, EBUSY, "%s: a file system of type %s is mounted there already", dir,
 					 line.type);
 		if (!is_dead(dir))
@@ -166,17 +173,22 @@ static int clear(const char *dir, struct place *p, struct graft_error *err)
 	return 0;
 }
 
-int fuse_dev_mount_look(struct fuse_dev_mount *m, const char *mountpoint, const char *source, struct graft_error *err)
+int fuse_dev_mount_look(struct fuse_dev_mount *m, const char *mountpoint, const char *type, const char *source,
+			struct graft_error *err)
 {
 	struct place p;
 
 	*m = (struct fuse_dev_mount){ 0 };
+	type = type ? type : FUSE_DEV_FSTYPE;
+	if (strlen(type) >= sizeof(m->type))
+		return error_set(err, EINVAL, "the type's name is longer than %zu bytes", sizeof(m->type) - 1);
+	strcpy(m->type, type);
 	if (strlen(source) >= sizeof(m->source))
 		return error_set(err, EINVAL, "the source's name is longer than %zu bytes", sizeof(m->source) - 1);
 	strcpy(m->source, source);
 	if (!realpath(mountpoint, m->dir))
 		return error_set(err, errno, "mount point %s: %s", mountpoint, strerror(errno));
-	int res = clear(m->dir, &p, err);
+	int res = clear(m, &p, err);
 	if (res)
 		return error_wrap(err, "mount point");
 	if (!p.is_dir)
@@ -222,7 +234,7 @@ static int mount_self(const struct fuse_dev_mount *m, struct graft_error *err)
 	snprintf(options, sizeof(options),
 		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,max_read=%u,default_permissions%s", fd, geteuid(), getegid(),
 		 MAX_READ, geteuid() == 0 ? ",allow_other" : "");
-	if (mount(m->source, m->dir, FUSE_DEV_FSTYPE, MS_NOSUID | MS_NODEV | (m->read_only ? MS_RDONLY : 0),
+	if (mount(m->source, m->dir, m->type, MS_NOSUID | MS_NODEV | (m->read_only ? MS_RDONLY : 0),
 		  options) < 0)
 		return error_set(err, errno, "cannot mount on %s: %s", m->dir, strerror(errno));
 	return steal_fd(&fd);
@@ -231,11 +243,11 @@ static int mount_self(const struct fuse_dev_mount *m, struct graft_error *err)
 /* fusermount3 adds nosuid, nodev and the user's ids itself, and makes the type from the subtype. */
 static int mount_by_helper(const struct fuse_dev_mount *m, struct graft_error *err)
 {
-	const char *subtype = strchr(FUSE_DEV_FSTYPE, '.') + 1;
-	char options[FUSE_DEV_SOURCE_MAX + 128];
+	const char *dot = strchr(m->type, '.');
+	char options[FUSE_DEV_SOURCE_MAX + FUSE_DEV_TYPE_MAX + 128];
 
-	snprintf(options, sizeof(options), "%snosuid,nodev,default_permissions,max_read=%u,fsname=%s,subtype=%s",
-		 m->read_only ? "ro," : "", MAX_READ, m->source, subtype);
+	snprintf(options, sizeof(options), "%snosuid,nodev,default_permissions,max_read=%u,fsname=%s%s%s",
+		 m->read_only ? "ro," : "", MAX_READ, m->source, dot ? ",subtype=" : "", dot ? dot + 1 : "");
 	return fuse_dev_helper_mount(m->dir, options, err);
 }
 
@@ -248,7 +260,7 @@ static int identify(struct fuse_dev_mount *m, struct graft_error *err)
 
 	if (res)
 		return error_set(err, -res, "cannot look at the mount on %s: %s", m->dir, strerror(-res));
-	if (!find_line(p.id, &line) || strcmp(line.type, FUSE_DEV_FSTYPE) != 0 || line.parent != m->below)
+	if (!find_line(p.id, &line) || strcmp(line.type, m->type) != 0 || line.parent != m->below)
 		return error_set(err, EBUSY, "something else was mounted on %s in the same moment", m->dir);
 	m->id = line.id;
 	m->major = line.major;
@@ -270,7 +282,7 @@ int fuse_dev_mount_make(struct fuse_dev_mount *m, struct graft_error *err)
 		return steal_fd(&fd);
 	/* Closing ends the connection, and then ours is the dead one. */
 	close(steal_fd(&fd));
-	clear(m->dir, &p, NULL);
+	clear(m, &p, NULL);
 	return res;
 }
 

@@ -10,10 +10,12 @@
 #include <stdint.h>
 
 #define FUSE_DEV_SOURCE_MAX 128
+#define FUSE_DEV_TYPE_MAX   64
 
 /* Set by look and mount, constant afterwards. */
 struct fuse_dev_mount {
 	char dir[PATH_MAX]; /* without symbolic links */
+	char type[FUSE_DEV_TYPE_MAX]; /* "fuse" or "fuse.SUBTYPE" */
 	char source[FUSE_DEV_SOURCE_MAX];
 	uint64_t below; /* id of the mount that dir lies in */
 	uint64_t id;    /* ours, as in mountinfo; 0: not mounted */
@@ -28,9 +30,10 @@ int fuse_dev_mount_adopt(struct fuse_dev_mount *m, uint64_t dev);
 
 /*
  * Finds the directory and looks what is there: dead mounts of ours are taken away, any other is an error. May block
- * for a few seconds where a mount of ours does not answer. 0 or -errno with err.
+ * for a few seconds where a mount of ours does not answer. type NULL: FUSE_DEV_FSTYPE. 0 or -errno with err.
  */
-int fuse_dev_mount_look(struct fuse_dev_mount *m, const char *mountpoint, const char *source, struct graft_error *err);
+int fuse_dev_mount_look(struct fuse_dev_mount *m, const char *mountpoint, const char *type, const char *source,
+			struct graft_error *err);
 /* Mounts. A descriptor of /dev/fuse (blocking, the caller's), or -errno with err and nothing mounted. */
 int fuse_dev_mount_make(struct fuse_dev_mount *m, struct graft_error *err);
 

@@ -89,7 +89,8 @@ static void look(struct outside_service *s, const struct outside_packet *q, stru
 	struct fuse_dev_config config = {
 		.name = t->name,
 		.mountpoint = t->mountpoint,
-		.source = s->config->server.instance,
+		.type = t->mount_type,
+		.source = t->mount_source ? t->mount_source : s->config->server.instance,
 		.read_only = t->read_only,
 	};
 	struct graft_error err = { 0 };

@@ -172,6 +172,13 @@ static const struct bad bad_fuse[] = {
 	  "t.ini:6: mountpoint = /mnt/: it has an empty part (two slashes together, or one at its end)" },
 	{ SERVER "[transport fuse]\nmountpoint = /mnt/../srv\n" MOUNT,
 	  "t.ini:6: mountpoint = /mnt/../srv: it has a '..' part" },
+	{ SERVER FUSE "mount-type = ext4\n" MOUNT,
+	  "t.ini:7: mount-type = ext4: must be fuse, or fuse. and a word" },
+	{ SERVER FUSE "mount-type = fuse.\n" MOUNT, "t.ini:7: mount-type = fuse.: must be fuse, or fuse. and a word" },
+	{ SERVER FUSE "mount-type = fuse.a,b\n" MOUNT,
+	  "t.ini:7: mount-type = fuse.a,b: must be fuse, or fuse. and a word" },
+	{ SERVER FUSE "mount-source = a,b\n" MOUNT,
+	  "t.ini:7: mount-source = a,b: must be [A-Za-z0-9][A-Za-z0-9_.-]*, at most 64 bytes" },
 	{ SERVER FUSE "threads = 0\n", "t.ini:7: threads = 0: must be auto or a whole number from 1 to 64" },
 	{ SERVER FUSE "threads = 65\n", "t.ini:7: threads = 65: must be auto or a whole number from 1 to 64" },
 	{ SERVER FUSE "threads = 1x\n", "t.ini:7: threads = 1x: must be auto or a whole number from 1 to 64" },
@@ -379,7 +386,7 @@ static const char full[] =
 	"[transport vhost-user b]\nfd = 3\nonce = yes\nqueue-cpus = 0\npoll-us = 0\nmax-nodes = 5\nmax-open = 1K\n"
 	"max-memory = 8M\n"
 	"[transport fuse]\nmountpoint = /mnt/a\n"
-	"[transport fuse b]\nmountpoint = /mnt/ab\nthreads = 64\nread-only = yes\nwriteback = never\nlocks = always\n"
+	"[transport fuse b]\nmountpoint = /mnt/ab\nthreads = 64\nread-only = yes\nmount-type = fuse\nmount-source = rafs\nwriteback = never\nlocks = always\n"
 	"[mount web]\nouter.source = /outer\nat = /\ntype = probe\nlayers = probe-layer:outer probe-plain probe-layer\n"
 	"source = /srv ; c\ncache = never\nmap = a\nmap = b c\nprobe-layer.source = /inner\nouter.map = m\n";
 
@@ -401,6 +408,9 @@ static void look_full(const struct config *c)
 	assert_string_equal(c->server.plugins.items[1], "probe-newer");
 	assert_string_equal(c->server.plugins.items[2], "probe-layer");
 	assert_int_equal(c->ntransports, 4);
+	assert_null(c->transports[2].mount_type);
+	assert_string_equal(c->transports[3].mount_type, "fuse");
+	assert_string_equal(c->transports[3].mount_source, "rafs");
 	assert_string_equal(c->transports[0].name, "vhost-user a");
 	assert_int_equal(strlen(c->transports[0].tag), 36);
 	assert_int_equal(c->transports[0].queues, 64);
@@ -433,7 +443,7 @@ static void look_full(const struct config *c)
 	assert_string_equal(*(const char *const *)options_settings(m->members[0].options), "/outer");
 	assert_string_equal(*(const char *const *)options_settings(m->members[2].options), "/inner");
 	assert_string_equal(*(const char *const *)options_settings(m->members[3].options), "/srv");
-	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:47");
+	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:49");
 }
 
 static void look_fuse(const struct config *c)

@@ -69,6 +69,12 @@ static void test_bad_mount_points(void **state)
 	assert_null(fuse_dev_new(&config, &nobody_calls, NULL, &err));
 	assert_int_equal(err.code, EINVAL);
 	config = world_config();
+	char type[80] = "";
+	memset(type, 't', 64);
+	config.type = type;
+	assert_null(fuse_dev_new(&config, &nobody_calls, NULL, &err));
+	assert_int_equal(err.code, EINVAL);
+	config = world_config();
 	config.threads = FUSE_DEV_MAX_THREADS + 1;
 	assert_null(fuse_dev_new(&config, &nobody_calls, NULL, &err));
 	assert_int_equal(err.code, EINVAL);
@@ -177,6 +183,32 @@ static void test_dead(void **state)
 	check_refused(w.dir, EBUSY, "a file system of type tmpfs is mounted there already");
 	assert_int_equal(world_mounts(NULL), 1);
 	assert_int_equal(umount(w.dir), 0);
+}
+
+/* The type that all FUSE file systems may have: only the source tells whose a dead mount is. */
+static void test_plain_type(void **state)
+{
+	struct fuse_dev_config config = world_config();
+	struct graft_error err = { 0 };
+	char line[512];
+
+	(void)state;
+	config.type = "fuse";
+	config.source = "gone";
+	mount_dead("fuse");
+	world_make(&config);
+	assert_int_equal(world_mounts(NULL), 0);
+	assert_int_equal(w.t->ops->start(w.t, &err), 0);
+	assert_int_equal(world_mounts(line), 1);
+	assert_non_null(strstr(line, " - fuse gone rw,"));
+	assert_int_equal(world_stop(), 0);
+	assert_int_equal(world_mounts(NULL), 0);
+	/* Another's. */
+	config.source = "other";
+	mount_dead("fuse");
+	assert_null(fuse_dev_new(&config, &nobody_calls, NULL, &err));
+	assert_int_equal(err.code, EBUSY);
+	assert_int_equal(umount2(w.dir, MNT_DETACH), 0);
 }
 
 /* ---- other processes: this program again, serving w.dir ---- */
@@ -314,6 +346,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_silent, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_two_at_once, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_dead, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_plain_type, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_killed, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_as_user, world_setup, world_teardown),
 	};
