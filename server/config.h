@@ -53,6 +53,7 @@ struct server_config {
 	const char *state_dir;     /* absolute; the instance's own folder is made inside. NULL: nothing is kept */
 	const char *api_socket;    /* absolute path of at most 107 bytes; NULL: no API */
 	uint32_t api_peers;        /* enum config_api_peers */
+	bool api_only;             /* there is no transport, on purpose; only with api_socket */
 	const char *log_file;      /* absolute; NULL: stderr. Opened again at SIGHUP */
 	uint64_t log_rotation;     /* MiB after which a new log file is begun; 0: never. Only with log_file */
 	bool syslog;               /* messages go to the system's log; not with log_file */
@@ -132,7 +133,7 @@ struct config {
 	char *file; /* for messages */
 	struct server_config server;
 	struct transport_config *transports;
-	uint32_t ntransports; /* at least 1 */
+	uint32_t ntransports; /* at least 1 but with api_only */
 	struct mount_config *mounts;
 	uint32_t nmounts; /* may be 0 where there is an API or a state folder to mount by */
 };

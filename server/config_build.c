@@ -102,6 +102,7 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 	server->state_dir = set->state_dir;
 	server->api_socket = set->api_socket;
 	server->api_peers = set->api_peers;
+	server->api_only = set->api_only;
 	server->log_file = set->log_file;
 	server->log_rotation = set->log_rotation;
 	server->modcaps = set->modcaps;

@@ -186,7 +186,10 @@ static int check_server(const struct server_config *server, struct graft_error *
 
 int config_check(const struct config *c, struct graft_error *err)
 {
-	if (c->ntransports == 0)
+	if (c->server.api_only && (c->ntransports || !c->server.api_socket))
+		return error_set(err, EINVAL, "%s: api-only: only with api-socket, and without a transport",
+				 options_where(c->server.options, "api-only"));
+	if (c->ntransports == 0 && !c->server.api_only)
 		return error_set(err, EINVAL, "%s: section [transport vhost-user] or [transport fuse] is missing",
 				 c->file);
 	if (c->nmounts == 0 && !c->server.api_socket && !c->server.state_dir)

@@ -57,7 +57,7 @@ extern const char *const config_sandboxes[], *const config_seccomps[];
 struct server_settings {
 	const char *instance, *workers, *plugin_dir, *state_dir, *api_socket, *log_file, *pid_file, *modcaps;
 	uint32_t log_level, sandbox, seccomp, landlock, node_ids, api_peers;
-	bool syslog;
+	bool syslog, api_only;
 	struct graft_list plugins, uid_map, gid_map;
 	uint64_t rlimit_nofile, log_rotation;
 };

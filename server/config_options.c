@@ -47,6 +47,8 @@ const struct graft_opt config_server_options[] = {
 	  .help = "path of the Unix socket for graftctl and the HTTP API" },
 	{ .key = "api-peers", .dflt = "owner", .type = GRAFT_OPT_ENUM, SERVER(api_peers), .choices = api_peers,
 	  .help = "whom the API serves: root and the server's user, or whoever can reach its socket" },
+	{ .key = "api-only", .dflt = "false", .type = GRAFT_OPT_BOOL, SERVER(api_only),
+	  .help = "serve nobody but clients of the API: there is no transport" },
 	{ .key = "log-file", .type = GRAFT_OPT_PATH, SERVER(log_file), .optional = 1,
 	  .help = "file that messages go to, opened again at SIGHUP; otherwise standard error" },
 	{ .key = "log-rotation-size", .dflt = "0", .type = GRAFT_OPT_U64, SERVER(log_rotation), .max = 1048576,

@@ -88,6 +88,9 @@ static const struct bad bad_server[] = {
 	  "t.ini:6: syslog = true: log-file is given as well; keep one of them" },
 	{ "[server]\napi-socket = a.sock\n", "t.ini:2: api-socket = a.sock: must be an absolute path" },
 	{ "[server]\nstate-dir = run/a\n", "t.ini:2: state-dir = run/a: must be an absolute path" },
+	{ SERVER "api-only = yes\napi-socket = /run/x\n" TRANSPORT MOUNT,
+	  "t.ini:5: api-only: only with api-socket, and without a transport" },
+	{ SERVER "api-only = yes\n" MOUNT, "t.ini:5: api-only: only with api-socket, and without a transport" },
 	{ SERVER "log-rotation-size = 1\n" TRANSPORT MOUNT, "t.ini:5: log-rotation-size: only with log-file" },
 	{ "[server]\nlog-rotation-size = 1x\n",
 	  "t.ini:2: log-rotation-size = 1x: must be a whole number from 0 to 1048576" },
@@ -480,6 +483,20 @@ static void test_no_mounts(void **state)
 	take(kept, sizeof(kept) - 1, look_no_mounts);
 }
 
+static void look_api_only(const struct config *c)
+{
+	assert_true(c->server.api_only);
+	assert_int_equal(c->ntransports, 0);
+	assert_int_equal(c->nmounts, 0);
+}
+
+static void test_no_transport(void **state)
+{
+	(void)state;
+	static const char api[] = SERVER "api-socket = /run/api\napi-only = true\n";
+	take(api, sizeof(api) - 1, look_api_only);
+}
+
 static void test_full(void **state)
 {
 	(void)state;
@@ -655,6 +672,7 @@ int main(void)
 		cmocka_unit_test(test_line_limit),    cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_too_many),      cmocka_unit_test(test_many_mounts),
 		cmocka_unit_test(test_no_mounts),     cmocka_unit_test(test_bad_fuse),
+		cmocka_unit_test(test_no_transport),
 		cmocka_unit_test(test_no_plugin),
 		cmocka_unit_test(test_files),
 	};

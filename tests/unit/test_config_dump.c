@@ -32,7 +32,7 @@ static const char *const files[] = {
 };
 
 static const char first_dump[] =
-	"[server]\ninstance = graftfs\napi-peers = owner\nlog-rotation-size = 0\nsyslog = false\nlog-level = info\nsandbox = none\nseccomp = none\nlandlock = auto\nnode-ids = graftfs\nworkers = auto\n"
+	"[server]\ninstance = graftfs\napi-peers = owner\napi-only = false\nlog-rotation-size = 0\nsyslog = false\nlog-level = info\nsandbox = none\nseccomp = none\nlandlock = auto\nnode-ids = graftfs\nworkers = auto\n"
 	"plugin-dir = " TEST_PLUGIN_DIR "\nrlimit-nofile = 0\n"
 	"\n[transport vhost-user]\nsocket = /run/x.sock\nqueues = 1\npoll-us = auto\nonce = false\nmax-nodes = 0\n"
 	"max-open = 0\nmax-memory = 0\n" FLAGS
@@ -78,7 +78,7 @@ static void test_keys_kept(void **state)
 		"\nnode-ids = nydusd\n",
 		"\nworkers = 12\n",
 		"[server]\ninstance = graftfs\nstate-dir = /run/s\napi-socket = /run/s/api\napi-peers = owner\n"
-		"log-file = /var/log/x\nlog-rotation-size = 0\n"
+		"api-only = false\nlog-file = /var/log/x\nlog-rotation-size = 0\n"
 		"syslog = false\npid-file = /run/x.pid\nlog-level = info\n",
 		"\n[transport fuse]\nmountpoint = /mnt/a;b\nthreads = 5\nread-only = false\nmax-nodes = 0\n"
 		"max-open = 0\nmax-memory = 0\nwriteback = never\nposix-acl = auto\n"
