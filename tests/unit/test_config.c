@@ -446,7 +446,7 @@ static void look_full(const struct config *c)
 	assert_string_equal(*(const char *const *)options_settings(m->members[0].options), "/outer");
 	assert_string_equal(*(const char *const *)options_settings(m->members[2].options), "/inner");
 	assert_string_equal(*(const char *const *)options_settings(m->members[3].options), "/srv");
-	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:49");
+	assert_string_equal(options_where(m->members[3].options, "source"), "t.ini:50");
 }
 
 static void look_fuse(const struct config *c)
