@@ -279,8 +279,17 @@ static bool request_of(const struct async_state *a, const void *sm)
 	return r->sm == sm;
 }
 
+static void collect_gone(struct session_mount *sm, struct session_mount **gone)
+{
+	if (!sm->held)
+		return;
+	session_mount_hold(sm);
+	sm->next_gone = *gone;
+	*gone = sm;
+}
+
 /* Nobody gets in any more; who waits inside is asked to come out. */
-static void detach(struct mount_table *t, const struct mount *m)
+static void detach(struct mount_table *t, const struct mount *m, struct session_mount **gone)
 {
 	struct fuse_conn *next;
 
@@ -289,12 +298,13 @@ static void detach(struct mount_table *t, const struct mount *m)
 
 		next = c->next;
 		c->session->slots[m->slot].live = false;
+		collect_gone(sm, gone);
 		renew(t, c);
 		async_cancel_some(&c->async, request_of, sm);
 	}
 }
 
-int mount_table_remove(struct mount_table *t, const char *at, bool strict, struct graft_error *err)
+int mount_table_remove(struct mount_table *t, const char *at, bool strict, struct session_mount **gone, struct graft_error *err)
 {
 	struct place *p = namespace_find(&t->ns, at);
 	struct mount *m = p ? p->mount : NULL;
@@ -309,7 +319,7 @@ int mount_table_remove(struct mount_table *t, const char *at, bool strict, struc
 	for (struct fuse_conn *c = t->conns; c; c = c->next)
 		mount_notice_plan(c, p);
 	namespace_prune(&t->ns, p);
-	detach(t, m);
+	detach(t, m, gone);
 	for (struct fuse_conn *c = t->conns; c; c = c->next)
 		mount_notice_send(c);
 	fade(t, m);

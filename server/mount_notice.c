@@ -2,6 +2,7 @@
 /* Which entry a change of mounts makes wrong for a client. */
 #include "server/mount_notice.h"
 
+#include "lib/log.h"
 #include "server/fuse/notify.h"
 
 #include <stdlib.h>
@@ -79,4 +80,24 @@ void mount_notice_send(struct fuse_conn *c)
 		tell(c, c->notice.parent, c->notice.name, c->notice.gone);
 	free(c->notice.name);
 	c->notice.name = NULL;
+}
+
+/* What is not held any more the client does not know, and says so. */
+static void tell_node(void *arg, uint64_t number)
+{
+	const struct session_mount *sm = arg;
+
+	notify_inode_now(sm->session->conn, sm->wire | number);
+}
+
+void mount_notice_gone(struct session_mount *gone)
+{
+	while (gone) {
+		struct session_mount *sm = gone;
+
+		gone = sm->next_gone;
+		if (!held_each(sm->held, tell_node, sm))
+			log_warn(sm->session->conn->door->name, "no memory to tell the client of all files that went");
+		session_mount_release(sm);
+	}
 }

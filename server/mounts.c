@@ -4,6 +4,7 @@
 
 #include "lib/cleanup.h"
 #include "server/makings.h"
+#include "server/mount_notice.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@ struct change {
 	struct mount *mount; /* add, replace */
 	const char *at;      /* remove */
 	bool flag;           /* add: replace; remove: strict */
+	struct session_mount *gone; /* remove: see mount_table_remove */
 	struct graft_error *err;
 	int res;
 	sem_t done;
@@ -34,7 +36,7 @@ static void remove_run(struct work *w)
 {
 	struct change *c = (struct change *)w;
 
-	c->res = mount_table_remove(c->table, c->at, c->flag, c->err);
+	c->res = mount_table_remove(c->table, c->at, c->flag, &c->gone, c->err);
 	sem_post(&c->done);
 }
 
@@ -146,7 +148,9 @@ int mounts_remove(struct server *s, const char *at, bool strict, struct graft_er
 {
 	struct change c = { .at = at, .flag = strict, .err = err };
 
-	return run(s, &c, remove_run);
+	int res = run(s, &c, remove_run);
+	mount_notice_gone(c.gone);
+	return res;
 }
 
 int mounts_each(struct server *s, int (*fn)(const struct mount_info *info, void *arg), void *arg)

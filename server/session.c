@@ -201,11 +201,16 @@ int session_mount_open(struct session *s, struct mount *m, struct session_mount 
 	/* One file system for the client: inode numbers of different mounts must differ. nydusd shows node ids everywhere. */
 	if (server_nydusd_ids(m->server) || (!(s->pub.flags & FUSE_SUBMOUNTS) && strcmp(m->at, "/") != 0))
 		sm->ino_tag = sm->wire;
+	if (s->conn->transport->ops->store && !(sm->held = held_new())) {
+		free(sm);
+		return -ENOMEM;
+	}
 	sm->close.fn = close_run;
 	atomic_init(&sm->users, 1);
 	atomic_init(&sm->refs, 2); /* the caller's, and one while open */
 	int res = open_in_turn(sm);
 	if (res) {
+		held_free(sm->held);
 		free(sm);
 		return res;
 	}
@@ -243,6 +248,7 @@ void session_mount_release(struct session_mount *sm)
 	end_backing(sm);
 	quota_give(&sm->session->open, atomic_load_explicit(&sm->open, memory_order_relaxed));
 	session_release(sm->session);
+	held_free(sm->held);
 	free(sm);
 }
 

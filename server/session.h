@@ -3,6 +3,7 @@
 #ifndef GRAFT_SERVER_SESSION_H
 #define GRAFT_SERVER_SESSION_H
 
+#include "server/held.h"
 #include "server/mount.h"
 #include "server/quota.h"
 #include "server/root_handles.h"
@@ -38,6 +39,7 @@ struct session_mount {
 	uint64_t ino_tag;  /* what stands before its inode numbers, in place; 0: nothing, they are as the mount gave them */
 	uint64_t ino_mask; /* room for those */
 	_Atomic uint32_t users, refs;
+	struct held *held;   /* by its number on the wire; NULL: the client cannot be told of what is gone */
 	_Atomic bool closed; /* nobody is inside and nobody will be */
 	_Atomic bool fading; /* umounted or replaced: tell the mount table when the client let go of the last */
 	struct work close;
@@ -48,6 +50,7 @@ struct session_mount {
 	int *backing;
 	_Atomic uint32_t nbacking;
 	_Atomic uint64_t open; /* places of the session's quota that its handles have; relaxed */
+	struct session_mount *next_gone;   /* of whoever umounts it, see mount_table_remove */
 	struct session_mount *next, *prev; /* of the mount, protected by the mount table's lock */
 	struct session_shard shards[SHARD_COUNT];
 	void *states[]; /* by member */
@@ -127,6 +130,14 @@ static inline uint64_t session_mount_number(const struct session_mount *sm, uint
 static inline void session_mount_give(struct session_mount *sm, uint32_t shard, enum session_held what)
 {
 	shard_add(&sm->shards[shard].given[what], shard, 1, memory_order_relaxed);
+}
+
+/* The client gets a node, by its number on the wire. */
+static inline void session_mount_give_node(struct session_mount *sm, uint32_t shard, uint64_t number)
+{
+	session_mount_give(sm, shard, SESSION_NODES);
+	if (sm->held)
+		held_give(sm->held, number);
 }
 
 static inline void session_mount_take(struct session_mount *sm, uint32_t shard, enum session_held what, uint64_t n)

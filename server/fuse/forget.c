@@ -61,6 +61,8 @@ int forget_one(struct request *r, const struct view *v)
 
 	uint64_t node = sm ? told_as(v, sm, r->header.nodeid) : 0;
 
+	if (sm && sm->held)
+		held_take(sm->held, view_number_of(v, r->header.nodeid), in->nlookup);
 	count(r, sm, in->nlookup);
 	return node ? router_go(r, sm, node) : 0;
 }
@@ -146,6 +148,8 @@ static void count_batch(const struct batch *b)
 			n = 0;
 		}
 		n += e->nlookup;
+		if (own && own->held)
+			held_take(own->held, view_number_of(b->view, e->nodeid), e->nlookup);
 		if (!own || !told_as(b->view, own, e->nodeid))
 			e->nodeid = 0;
 	}

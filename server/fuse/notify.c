@@ -56,6 +56,16 @@ int notify_inode(struct fuse_conn *c, uint64_t node)
 	return send(c, &n, FUSE_NOTIFY_INVAL_INODE, sizeof(out));
 }
 
+int notify_inode_now(struct fuse_conn *c, uint64_t node)
+{
+	struct fuse_notify_inval_inode_out out = { .ino = node };
+	struct fuse_out_header header = { .len = sizeof(header) + sizeof(out), .error = FUSE_NOTIFY_INVAL_INODE };
+	const struct iovec iov[] = { { &header, sizeof(header) }, { &out, sizeof(out) } };
+	struct transport *t = c->transport;
+
+	return t->ops->store ? t->ops->store(t, iov, 2) : -ENOTSUP;
+}
+
 int notify_store(struct fuse_conn *c, uint64_t node, uint64_t off, const struct iovec *iov, uint32_t niov)
 {
 	struct transport *t = c->transport;

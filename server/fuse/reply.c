@@ -33,9 +33,10 @@ static int set_entry(struct request *r)
 		return r->sm ? blame_stack(&r->call, "gave a node id of more than 48 bits to") : -EIO;
 	if (!r->sm || !entry->nodeid)
 		return 0;
-	entry->nodeid = r->sm->wire | session_mount_number(r->sm, entry->nodeid);
+	uint64_t number = session_mount_number(r->sm, entry->nodeid);
+	entry->nodeid = r->sm->wire | number;
 	entry->attr.ino = router_ino(r->sm, entry->attr.ino);
-	session_mount_give(r->sm, r->shard, SESSION_NODES);
+	session_mount_give_node(r->sm, r->shard, number);
 	return 0;
 }
 
@@ -186,8 +187,10 @@ static void put_entry(struct stack_call *call, struct session_mount *own, const 
 	/* A child's entries go to the layer that asked, so they keep the instance's own numbers. */
 	if (!call->parent && own) {
 		if (entry.nodeid) {
-			entry.nodeid = own->wire | session_mount_number(own, entry.nodeid);
-			session_mount_give(own, call->root->shard, SESSION_NODES);
+			uint64_t number = session_mount_number(own, entry.nodeid);
+
+			entry.nodeid = own->wire | number;
+			session_mount_give_node(own, call->root->shard, number);
 		}
 		entry.attr.ino = router_ino(own, entry.attr.ino);
 		dirent.ino = router_ino(own, dirent.ino);

@@ -7,6 +7,7 @@ foreach(name backing decode init stack async state workers services metrics stor
 	graft_add_unit_test(server-${name} LIBS server-rig SOURCES test_${name}.c)
 endforeach()
 graft_add_unit_test(server-guest-limits LIBS server-rig SOURCES test_guest_limits.c)
+graft_add_unit_test(server-held LIBS graft_server SOURCES test_held.c)
 graft_add_unit_test(server-landlock LIBS graft_server SOURCES test_landlock.c)
 graft_add_unit_test(server-limits LIBS graft_server SOURCES test_limits.c)
 graft_add_unit_test(server-life-order LIBS server-rig SOURCES test_life_order.c)

@@ -35,6 +35,27 @@ static int record_notice(struct transport *t, const void *bytes, size_t len)
 	return all ? 0 : -ENOBUFS;
 }
 
+static int record_store(struct transport *t, const struct iovec *iov, uint32_t niov)
+{
+	struct rig *rig = (struct rig *)((char *)t - offsetof(struct rig, transport));
+	unsigned char bytes[sizeof(struct fuse_out_header) + sizeof(struct fuse_notify_inval_inode_out)];
+	struct fuse_notify_inval_inode_out out;
+	struct fuse_out_header header;
+	struct iov_cursor c = iov_cursor(iov, niov);
+
+	assert_int_equal(iov_length(iov, niov), sizeof(bytes));
+	iov_read(&c, bytes, sizeof(bytes));
+	memcpy(&header, bytes, sizeof(header));
+	memcpy(&out, bytes + sizeof(header), sizeof(out));
+	assert_true(header.len == sizeof(bytes) && header.error == FUSE_NOTIFY_INVAL_INODE && !header.unique);
+	assert_true(!out.off && !out.len);
+	pthread_mutex_lock(&rig->notices_lock);
+	assert_true(rig->ninvalid < RIG_INVALID);
+	rig->invalid[rig->ninvalid++] = out.ino;
+	pthread_mutex_unlock(&rig->notices_lock);
+	return -ENOENT;
+}
+
 static void describe(const struct transport *t, struct transport_info *info)
 {
 	snprintf(info->where, sizeof(info->where), "%s", t->name);
@@ -45,7 +66,7 @@ static void describe(const struct transport *t, struct transport_info *info)
 static const struct transport_ops rig_ops = { .kind = GRAFT_VHOST_USER, .describe = describe };
 static const struct transport_ops rig_fuse_ops = { .kind = GRAFT_DEV_FUSE,
 						   .describe = describe,
-						   .send = record_notice };
+						   .send = record_notice, .store = record_store };
 
 void transport_request_pin(struct transport_request *t)
 {

@@ -13,6 +13,7 @@
 
 #define RIG_MOUNTS 3
 #define RIG_ROOM 81920
+#define RIG_INVALID 256
 #define RIG_INIT_FLAGS (FUSE_INIT_EXT | FUSE_MAX_PAGES | FUSE_BIG_WRITES)
 
 /* A stack: outermost first, ended by NULL. */
@@ -36,6 +37,8 @@ struct rig {
 	pthread_mutex_t notices_lock;
 	struct rig_notice *notices;
 	uint32_t nnotices;
+	uint64_t invalid[RIG_INVALID]; /* inodes that were told at once */
+	uint32_t ninvalid;
 };
 
 /* A notification as it was sent. */

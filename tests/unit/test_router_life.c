@@ -44,6 +44,64 @@ static void test_umount(void **state)
 	assert_int_equal(rig_count_mounts(w->rig), 1);
 }
 
+static void check_invalid(struct rig *rig, uint64_t *nodes, uint32_t n)
+{
+	pthread_mutex_lock(&rig->notices_lock);
+	assert_int_equal(rig->ninvalid, n);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t k = 0;
+
+		while (k < n && rig->invalid[k] != nodes[i])
+			k++;
+		assert_true(k < n);
+	}
+	rig->ninvalid = 0;
+	pthread_mutex_unlock(&rig->notices_lock);
+}
+
+/* A client on /dev/fuse is told of every file it holds, and of no other. */
+static void test_umount_tells(void **state)
+{
+	struct world *w = *state;
+	struct rig *host = rig_connect(w->rig, GRAFT_DEV_FUSE);
+	struct calls *c = calls_new(host);
+	uint64_t nodes[8];
+
+	world_mount(w, "/m", 0, "a=1 b=2 dir/ dir/c=3 dir/d=4");
+	world_mount(w, "/other", 1, "x=1");
+	world_init(w, 0);
+	assert_int_equal(rig_init(host, 0), 0);
+	call_node(w->c, "/m/dir/d");
+	call_node(c, "/other/x");
+	nodes[0] = call_node(c, "/m");
+	nodes[1] = call_node(c, "/m/a");
+	uint64_t b = call_node(c, "/m/b");
+	nodes[2] = call_node(c, "/m/dir");
+	nodes[3] = call_node(c, "/m/dir/c");
+	/* Two look-ups, of which one is given back; and all. */
+	call_node(c, "/m/a");
+	calls_drop(c);
+	call_forget(c, nodes[1], 1);
+	call_forget(c, b, 1);
+	world_umount(w, "/m");
+	check_invalid(host, nodes, 4);
+	/* A listing gives look-ups, too. */
+	world_mount(w, "/n", 2, "a=1 b=2");
+	nodes[0] = call_node(c, "/n");
+	assert_int_equal(call_list(c, FUSE_READDIRPLUS, nodes[0], LIST_SIZE, &w->list), 0);
+	nodes[1] = w->list.entry[listing_find(&w->list, "a")].e.nodeid;
+	nodes[2] = w->list.entry[listing_find(&w->list, "b")].e.nodeid;
+	world_umount(w, "/n");
+	check_invalid(host, nodes, 3);
+	world_mount(w, "/o", 3, "a=1");
+	call_node(c, "/o/a");
+	calls_batch_forget_all(c);
+	world_umount(w, "/o");
+	check_invalid(host, nodes, 0);
+	calls_free(c);
+	rig_free(host);
+}
+
 /* A number that a client still holds must not name something new. */
 static void test_slots_are_kept_for_who_holds_them(void **state)
 {
@@ -403,6 +461,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_umount),
+		T(test_umount_tells),
 		T(test_slots_are_kept_for_who_holds_them),
 		T(test_slots_of_open_files),
 		T(test_slots_last),
