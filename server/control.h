@@ -31,6 +31,13 @@ struct control_metric {
 	uint64_t value;
 };
 
+/* A request that a client waits for. */
+struct control_flight {
+	uint64_t node, unique; /* as the kernel has them */
+	uint32_t opcode;
+	uint64_t since; /* ns since 1970 */
+};
+
 /* What the module may call, on any thread that may block unless said otherwise. server is the first argument's cookie. */
 struct control_host {
 	uint32_t version; /* CONTROL_VERSION */
@@ -60,6 +67,8 @@ struct control_host {
 
 	int (*each_transport)(void *server, int (*fn)(const struct control_transport *, void *), void *arg);
 	int (*each_metric)(void *server, int (*fn)(const struct control_metric *, void *), void *arg);
+	/* Of /dev/fuse; fn is quick. */
+	int (*each_flight)(void *server, int (*fn)(const struct control_flight *, void *), void *arg);
 	/* Plugins that are loaded. */
 	int (*each_plugin)(void *server, int (*fn)(const struct graft_plugin *, void *), void *arg);
 	/* Requests that belong to no mount (INIT, pseudo directories, what could not be decoded), and those of mounts that are gone.

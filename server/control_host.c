@@ -2,7 +2,9 @@
 /* What the control module may call, over the running server. */
 #include "server/control_host.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
+#include "server/fuse/conn.h"
 #include "server/fuse/opcodes.h"
 
 #include <errno.h>
@@ -135,6 +137,32 @@ static int host_each_metric(void *server, int (*fn)(const struct control_metric 
 	return metrics_each(s->server->metrics, show_metric, &each);
 }
 
+struct each_flight {
+	int (*fn)(const struct control_flight *, void *);
+	void *arg;
+};
+
+static int show_flight(const struct conn_flight *f, void *arg)
+{
+	const struct each_flight *each = arg;
+	const struct control_flight shown = {
+		.node = f->node,
+		.unique = f->unique,
+		.opcode = f->opcode,
+		.since = clock_ns(CLOCK_REALTIME) - (clock_ns(CLOCK_MONOTONIC) - f->began),
+	};
+
+	return each->fn(&shown, each->arg);
+}
+
+static int host_each_flight(void *server, int (*fn)(const struct control_flight *, void *), void *arg)
+{
+	const struct control_server *s = server;
+	struct each_flight each = { fn, arg };
+
+	return conn_each_flight(s->server, show_flight, &each);
+}
+
 struct each_plugin {
 	int (*fn)(const struct graft_plugin *, void *);
 	void *arg;
@@ -233,6 +261,7 @@ void control_host_init(struct control_host *host, struct control_server *s)
 		.ask = host_ask,
 		.each_transport = host_each_transport,
 		.each_metric = host_each_metric,
+		.each_flight = host_each_flight,
 		.each_plugin = host_each_plugin,
 		.stats = host_stats,
 		.op_read = op_stats_read,

@@ -25,6 +25,13 @@ struct request_head {
 	uint64_t bytes;          /* room behind this head */
 };
 
+/* What a request of /dev/fuse is while it is served, for whoever looks. began: ns, CLOCK_MONOTONIC; 0: nothing is
+ * served. */
+struct request_flight {
+	_Atomic uint64_t began, node, unique;
+	_Atomic uint32_t opcode;
+};
+
 /* Thread: the queue's until pinned, then whoever runs it, one at a time; view and async say themselves. */
 struct request {
 	/* The view it goes by. Written by the owner; read by whoever wants to free a view. */
@@ -41,6 +48,7 @@ struct request {
 	uint64_t began; /* ns, CLOCK_MONOTONIC */
 	uint64_t *queue_ended; /* its queue's, by the queue's thread: when the request before ended, 0: not known; NULL */
 	struct transport_request *transport; /* NULL: the server's own request, see fuse/internal.h */
+	struct request_flight flight;
 	struct fuse_conn *conn;
 	struct request *next, *prev;  /* in conn's list, protected by conn's lock */
 	const struct op_info *op;     /* never NULL once decoded; unknown opcodes have none */
@@ -74,6 +82,25 @@ _Static_assert(offsetof(struct request, out) % 8 == 0, "aligned for every out st
 static inline struct request_head *request_head(struct graft_req *req)
 {
 	return (struct request_head *)req - 1;
+}
+
+/* Queue thread: the header was read. */
+static inline void request_takes_off(struct request *r)
+{
+	struct request_flight *f = &r->flight;
+
+	/* What the last one was goes before what this one is: pairs with the fence in read_flight. */
+	atomic_thread_fence(memory_order_release);
+	atomic_store_explicit(&f->node, r->header.nodeid, memory_order_relaxed);
+	atomic_store_explicit(&f->unique, r->header.unique, memory_order_relaxed);
+	atomic_store_explicit(&f->opcode, r->header.opcode, memory_order_relaxed);
+	atomic_store_explicit(&f->began, r->began, memory_order_release);
+}
+
+/* Its owner: the reply is about to leave. */
+static inline void request_lands(struct request *r)
+{
+	atomic_store_explicit(&r->flight.began, 0, memory_order_relaxed);
 }
 
 /* Zeroed, 16-byte aligned, freed with the request. NULL when out of memory or above what plugins may take. */

@@ -83,6 +83,16 @@ void watch_list_remove(struct watch *w, struct async_list *l)
 		w->lists = l->after;
 }
 
+int watch_each_list(struct watch *w, int (*fn)(struct async_list *l, void *arg), void *arg)
+{
+	int res = 0;
+
+	LOCK_SCOPE(&w->lock);
+	for (struct async_list *l = w->lists; l && !res; l = l->after)
+		res = fn(l, arg);
+	return res;
+}
+
 void watch_begin(struct watch *w, struct watch_call *call, const char *what, const char *plugin, const char *mount)
 {
 	*call = (struct watch_call){ .what = what, .plugin = plugin, .mount = mount, .since = clock_ns(CLOCK_MONOTONIC) };

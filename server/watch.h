@@ -30,6 +30,10 @@ void watch_release(struct watch *w);
 void watch_list_add(struct watch *w, struct async_list *l);
 void watch_list_remove(struct watch *w, struct async_list *l);
 
+/* Calls fn for each of them until it returns other than 0; returns that. None comes or goes meanwhile; fn calls nothing
+ * here. */
+int watch_each_list(struct watch *w, int (*fn)(struct async_list *l, void *arg), void *arg);
+
 /* Around each call of a plugin's life cycle. */
 void watch_begin(struct watch *w, struct watch_call *call, const char *what, const char *plugin, const char *mount);
 void watch_end(struct watch *w, struct watch_call *call);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The nydus-rafs backend: its plugin object and what the server asks of it. */
+#include "figures.h"
 #include "operations.h"
 #include "push.h"
 #include "rafs/codec/crypto.h"
@@ -119,6 +120,8 @@ static int plugin_ask(struct graft_inst *inst, const char *what, const char *in,
 	char text[RAFS_SUPER_JSON];
 
 	(void)in;
+	if (!strcmp(what, "figures"))
+		return figures_tell(inst, put, arg);
 	if (strcmp(what, "superblock") != 0)
 		return -EOPNOTSUPP;
 	int len = rafs_super_json(inst->image, text, sizeof(text));

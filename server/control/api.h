@@ -44,6 +44,9 @@ void route_refuse_connection(struct request *req);
 /* nydusd's API: nydus.c, nydus_info.c. */
 api_handler nydus_daemon_get, nydus_daemon_v2_get, nydus_daemon_put, nydus_start, nydus_exit, nydus_events;
 api_handler nydus_backend, nydus_mount;
+/* nydus_metrics.c, nydus_caches.c */
+api_handler nydus_metrics_global, nydus_metrics_files, nydus_metrics_pattern, nydus_metrics_inflight;
+api_handler nydus_metrics_backend, nydus_metrics_blobcache;
 /* The object of backend_collection for a mount; NULL when out of memory. */
 json_t *nydus_backend_entry(const struct mount_info *info);
 

@@ -27,6 +27,12 @@ static const struct route routes[] = {
 	{ "/api/v1/daemon/exit", "PUT", nydus_exit, BODY_NONE, false },
 	{ "/api/v1/daemon/events", "GET", nydus_events, BODY_NONE, false },
 	{ "/api/v1/daemon/backend", "GET", nydus_backend, BODY_NONE, true },
+	{ "/api/v1/metrics", "GET", nydus_metrics_global, BODY_NONE, false },
+	{ "/api/v1/metrics/files", "GET", nydus_metrics_files, BODY_NONE, true },
+	{ "/api/v1/metrics/pattern", "GET", nydus_metrics_pattern, BODY_NONE, true },
+	{ "/api/v1/metrics/backend", "GET", nydus_metrics_backend, BODY_NONE, true },
+	{ "/api/v1/metrics/blobcache", "GET", nydus_metrics_blobcache, BODY_NONE, true },
+	{ "/api/v1/metrics/inflight", "GET", nydus_metrics_inflight, BODY_NONE, false },
 	/* nydusd looks for the mount point before it looks at method and body. */
 	{ "/api/v1/mount", "POST", nydus_mount, BODY_ANY, true },
 	{ "/api/v1/mount", "PUT", nydus_mount, BODY_ANY, true },

@@ -37,9 +37,9 @@ struct fuse_conn *conn_new(const struct fuse_door *door, struct transport *t)
 	c->reap.fn = reap_run;
 	c->memory.max = door->limits.memory;
 	async_list_init(&c->async);
-	watch_list_add(c->server->watch, &c->async);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->idle, NULL);
+	watch_list_add(c->server->watch, &c->async);
 	return c;
 }
 
@@ -111,6 +111,50 @@ void conn_detach(struct request *r)
 	else
 		c->requests = r->next;
 	r->conn = NULL;
+}
+
+/* What the object serves now: false if that changed meanwhile, so that it serves another or none. */
+static bool read_flight(struct request *r, struct conn_flight *f)
+{
+	struct request_flight *from = &r->flight;
+
+	/* Pairs with the release in request_takes_off. */
+	f->began = atomic_load_explicit(&from->began, memory_order_acquire);
+	f->node = atomic_load_explicit(&from->node, memory_order_relaxed);
+	f->unique = atomic_load_explicit(&from->unique, memory_order_relaxed);
+	f->opcode = atomic_load_explicit(&from->opcode, memory_order_relaxed);
+	/* Pairs with the fence there: who sees a later request's fields sees that the one before has ended. */
+	atomic_thread_fence(memory_order_acquire);
+	return f->began && atomic_load_explicit(&from->began, memory_order_relaxed) == f->began;
+}
+
+struct each_flight {
+	int (*fn)(const struct conn_flight *f, void *arg);
+	void *arg;
+};
+
+static int look_at_conn(struct async_list *list, void *arg)
+{
+	struct fuse_conn *c = (struct fuse_conn *)((char *)list - offsetof(struct fuse_conn, async));
+	const struct each_flight *each = arg;
+	struct conn_flight f;
+	int res = 0;
+
+	if (c->kind != GRAFT_DEV_FUSE)
+		return 0;
+	LOCK_SCOPE(&c->lock);
+	for (struct request *r = c->requests; r && !res; r = r->next) {
+		if (read_flight(r, &f))
+			res = each->fn(&f, each->arg);
+	}
+	return res;
+}
+
+int conn_each_flight(struct server *s, int (*fn)(const struct conn_flight *f, void *arg), void *arg)
+{
+	struct each_flight each = { fn, arg };
+
+	return watch_each_list(s->watch, look_at_conn, &each);
 }
 
 /* Hold first, then look again: pairs with the barrier in conn_publish, after which either side sees the other's store. */

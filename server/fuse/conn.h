@@ -68,6 +68,17 @@ struct view *conn_enter(struct fuse_conn *c, struct request *r);
 /* Any thread: r's hold ends. */
 void conn_leave(struct fuse_conn *c, struct request *r);
 
+/* A request of /dev/fuse that was read and is not answered yet. */
+struct conn_flight {
+	uint64_t node, unique;
+	uint32_t opcode;
+	uint64_t began; /* ns, CLOCK_MONOTONIC */
+};
+
+/* Any thread: calls fn for each of all connections until it returns other than 0; returns that. fn is quick and calls
+ * nothing here. */
+int conn_each_flight(struct server *s, int (*fn)(const struct conn_flight *f, void *arg), void *arg);
+
 /* Ends the present session, if any, and waits until all of it is closed. No request may be in flight. Any thread that may block. */
 void conn_reset(struct fuse_conn *c);
 /* Thread of changes: the view that new requests get, NULL: none; takes it. Without one, what waits is cancelled. */

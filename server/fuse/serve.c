@@ -83,6 +83,8 @@ static uint64_t answer(struct request *r, int res, uint64_t *ended)
 	struct session_mount *sm = r->sm;
 	struct op_stats *stats = sm ? sm->mount->stats : r->conn->server->stats;
 
+	if (r->conn->kind == GRAFT_DEV_FUSE)
+		request_lands(r);
 	res = result_of(r, res);
 	uint64_t used = reply_write(r, res);
 	*ended = clock_ns(CLOCK_MONOTONIC);
@@ -202,6 +204,8 @@ static bool serve(void *conn, struct transport_request *t)
 
 	start(conn, r, t);
 	int res = decode_header(r);
+	if (r->conn->kind == GRAFT_DEV_FUSE)
+		request_takes_off(r);
 	async_start(&r->async, &r->conn->async, r->header.unique);
 	if (!res)
 		res = handle(r);

@@ -20,6 +20,7 @@ static struct {
 	size_t nfailed;
 	uint32_t slot;
 	unsigned waiting, stops, released;
+	uint32_t flights, hidden; /* requests under way; transports that are not there, a bit for each */
 	int level;
 	bool refuse_work, no_dump, no_rafs;
 	char broken[128];
@@ -64,6 +65,7 @@ void fake_reset(void)
 	fake.nfailed = 0;
 	fake.slot = 0;
 	fake.waiting = fake.stops = fake.released = 0;
+	fake.flights = fake.hidden = 0;
 	fake.level = GRAFT_LOG_INFO;
 	fake.refuse_work = fake.no_dump = fake.no_rafs = false;
 	fake.broken[0] = '\0';
@@ -152,6 +154,13 @@ unsigned fake_stops(void)
 {
 	LOCK_SCOPE(&fake.lock);
 	return fake.stops;
+}
+
+void fake_under_way(uint32_t flights, uint32_t hidden)
+{
+	LOCK_SCOPE(&fake.lock);
+	fake.flights = flights;
+	fake.hidden = hidden;
 }
 
 void fake_refuse_work(bool refuse)
@@ -353,19 +362,42 @@ static int host_each_mount(void *server, int (*fn)(const struct mount_info *, vo
 
 static int host_ask(void *server, const char *at, const char *what, const char *in, graft_ask_put *put, void *arg)
 {
+	static const struct {
+		const char *what, *text;
+	} answers[] = {
+		{ "superblock", "{\"magic\":3774210530}" },
+		{ "files", "{\"133\":{\"total_fops\":1}}" },
+		{ "latest", "[[133],[143,150]]" },
+		{ "pattern", "[{\"ino\":133}]" },
+		{ "figures",
+		  "{\"backend\":\"localfs\",\"reads\":[[0,0,0,0,0,0,0,0],[0,0,0,0,0,0,0,0],[1,0,0,0,0,0,0,0],[0,0,0,0,"
+		  "0,0,0,0],"
+		  "[0,0,0,0,0,0,0,0],[0,0,0,0,0,0,0,0],[0,0,0,0,0,0,0,0],[0,0,1,0,0,0,0,1]],"
+		  "\"read_ns\":[0,0,1999999,0,0,0,0,5000000000],\"read_bytes\":2101248,\"read_errors\":1,"
+		  "\"files\":[\"b.blob.data\",\"a.blob.data\"],\"hits\":11,\"misses\":3,\"checked\":2,\"cached\":8,"
+		  "\"prefetch_requests\":2,\"prefetch_bytes\":600212,\"prefetch_chunks\":4,\"prefetch_ns\":27000000,"
+		  "\"prefetch_begin\":1795255738623000001,\"prefetch_end\":1795255739657000001}" },
+	};
 	const char *type = fake_key(at, "type", 0), *source = fake_key(at, "source", 0);
 
 	(void)server;
 	(void)in;
 	if (!type)
 		return -ENOENT;
-	if (strcmp(type, "nydus-rafs") != 0 || strcmp(what, "superblock") != 0)
+	if (strcmp(type, "nydus-rafs") != 0)
 		return -EOPNOTSUPP;
 	if (!strcmp(source, "/torn"))
 		return -EIO;
-	put(arg, "{\"magic\":", 9);
-	put(arg, "3774210530}", 11);
-	return 0;
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		size_t len = strlen(answers[i].text);
+
+		if (strcmp(what, answers[i].what) != 0)
+			continue;
+		put(arg, answers[i].text, len / 2);
+		put(arg, answers[i].text + len / 2, len - len / 2);
+		return 0;
+	}
+	return -EOPNOTSUPP;
 }
 
 static int host_each_transport(void *server, int (*fn)(const struct control_transport *, void *), void *arg)
@@ -374,10 +406,13 @@ static int host_each_transport(void *server, int (*fn)(const struct control_tran
 		{ "vhost-user", "vhost-user", "/run/fs.sock", 1, 2 },
 		{ "fuse", "fuse", "/mnt/\"a\\b\"", 0, 4 },
 	};
-	int res = fn(&transports[0], arg);
+	int res = 0;
 
 	(void)server;
-	return res ? res : fn(&transports[1], arg);
+	for (uint32_t i = 0; i < 2 && !res; i++)
+		if (!(fake.hidden & 1u << i))
+			res = fn(&transports[i], arg);
+	return res;
 }
 
 static int host_each_metric(void *server, int (*fn)(const struct control_metric *, void *), void *arg)
@@ -386,6 +421,21 @@ static int host_each_metric(void *server, int (*fn)(const struct control_metric 
 
 	(void)server;
 	return fn(&metric, arg);
+}
+
+static int host_each_flight(void *server, int (*fn)(const struct control_flight *, void *), void *arg)
+{
+	(void)server;
+	LOCK_SCOPE(&fake.lock);
+	for (uint32_t i = 0; i < fake.flights; i++) {
+		const struct control_flight flight = { .node = (UINT64_C(1) << 56) + i,
+						       .unique = 46 + i,
+						       .opcode = FUSE_READ,
+						       .since = UINT64_C(1795257452999999999) };
+
+		fn(&flight, arg);
+	}
+	return 0;
 }
 
 static int host_each_plugin(void *server, int (*fn)(const struct graft_plugin *, void *), void *arg)
@@ -416,6 +466,13 @@ static void host_op_read(const struct op_stats *stats, uint32_t opcode, struct o
 		*sum = (struct op_sum){ 5, 0, 5000000000, 20480, { [OP_STATS_BUCKETS - 1] = 5 } };
 	else if (opcode == 53)
 		*sum = (struct op_sum){ 1, 0, 1, 0, { 1 } };
+}
+
+/* 5 READs of 4 KiB that took more than 2 s each. */
+static void host_reads(const struct op_stats *stats, struct op_reads *sum)
+{
+	(void)stats;
+	*sum = (struct op_reads){ .sizes = { [2] = 5 }, .times = { [IO_TIMES - 1] = 5 } };
 }
 
 static uint64_t host_op_bound(uint32_t bucket)
@@ -497,10 +554,12 @@ const struct control_host *fake_host(void)
 		.ask = host_ask,
 		.each_transport = host_each_transport,
 		.each_metric = host_each_metric,
+		.each_flight = host_each_flight,
 		.each_plugin = host_each_plugin,
 		.stats = host_stats,
 		.op_read = host_op_read,
 		.op_bound = host_op_bound,
+		.reads = host_reads,
 		.op_name = host_op_name,
 		.dump_config = host_dump,
 		.stop = host_stop,

@@ -347,7 +347,7 @@ static void wrong_methods_and_bodies(void **state)
 		{ "PUT", "/api/v1/daemon", NULL, 400, BAD_REQUEST },
 		{ "PUT", "/api/v1/daemon/exit", "{}", 400, BAD_REQUEST },
 		{ "GET", "/api/v1/daemon/", NULL, 404, "{\"code\":\"UNDEFINED\",\"message\":\"NoRoute\"}" },
-		{ "GET", "/api/v1/metrics", NULL, 404, "{\"code\":\"UNDEFINED\",\"message\":\"NoRoute\"}" },
+		{ "GET", "/api/v1/metric", NULL, 404, "{\"code\":\"UNDEFINED\",\"message\":\"NoRoute\"}" },
 		{ "GET", "/", NULL, 404, "{\"code\":\"UNDEFINED\",\"message\":\"NoRoute\"}" },
 		{ "GET", "/api%2Fv1/daemon", NULL, 404, "{\"code\":\"UNDEFINED\",\"message\":\"NoRoute\"}" },
 	};

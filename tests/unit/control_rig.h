@@ -43,6 +43,8 @@ void fake_release(void);
 /* How often the daemon was asked to stop. */
 unsigned fake_stops(void);
 /* From now on nothing is run on workers. */
+/* Requests under way on /dev/fuse; transports that are not there: 1 vhost-user, 2 fuse. */
+void fake_under_way(uint32_t flights, uint32_t hidden);
 void fake_refuse_work(bool refuse);
 void fake_no_config_dump(bool fail);
 
