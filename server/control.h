@@ -100,6 +100,14 @@ struct control_module {
 	/* No new requests; running ones have been answered when it returns. */
 	void (*stop)(struct control *c);
 	void (*close)(struct control *c);
+	/*
+	 * The keys that the mount of an image needs beside its config, nydusd's text of len bytes: `add` gets "layers" first, if
+	 * there are any, then the layers' own. Before open too. A result of add other than 0 ends it and is returned; -EINVAL with
+	 * err for a text that is no configuration.
+	 */
+	int (*nydus_layers)(const char *text, size_t len,
+			    int (*add)(void *arg, const char *name, const char *value, struct graft_error *err), void *arg,
+			    struct graft_error *err);
 };
 
 #endif

@@ -45,7 +45,11 @@ int config_text_read(const struct path_opener *opener, const char *path, char **
 	if (n < 0)
 		return error_set(err, (int)-n, "config-file %s: %s", path, strerror((int)-n));
 	room[n] = '\0';
-	*text = steal_ptr(room);
+	*text = realloc(room, (size_t)n + 1);
+	if (*text)
+		room = NULL;
+	else
+		*text = steal_ptr(room);
 	*len = (size_t)n;
 	return 0;
 }

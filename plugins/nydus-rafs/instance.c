@@ -215,19 +215,20 @@ static void show_counters(struct graft_inst *inst)
 static int read_settings(struct making *m)
 {
 	const struct nr_log log = { log_text, m->inst };
+	struct graft_inst *inst = m->inst;
 	const char *text = m->set->config;
-	auto_free char *file = NULL;
 	size_t len = text ? strlen(text) : 0;
 
 	if (m->set->config_file) {
 		if (text)
 			return error_set(m->err, EINVAL, "config and config-file are two forms of one key");
-		int res = config_text_read(&m->opener, m->set->config_file, &file, &len, m->err);
+		int res = config_text_read(&m->opener, m->set->config_file, &inst->text, &inst->text_len, m->err);
 		if (res < 0)
 			return res;
-		text = file;
+		text = inst->text;
+		len = inst->text_len;
 	}
-	return nr_config_settle(&m->inst->config, m->set, text, len, &log, m->err);
+	return nr_config_settle(&inst->config, m->set, text, len, &log, m->err);
 }
 
 static int set_up(struct making *m)
@@ -281,6 +282,7 @@ void instance_free(struct graft_inst *inst)
 		rafs_image_close(inst->image);
 	cache_dir_put(inst->cache);
 	nr_config_free(&inst->config);
+	free(inst->text);
 	free(inst);
 }
 

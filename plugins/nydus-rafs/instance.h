@@ -19,6 +19,8 @@ struct graft_inst {
 	const struct graft_host *host;
 	struct graft_slot *slot;
 	struct nr_config config;
+	char *text; /* of config-file, for who asks; NULL: there is none */
+	size_t text_len;
 	struct cache_dir *cache; /* NULL: none */
 	struct rafs_image *image;
 	const struct rafs_super *super; /* image's */

@@ -122,6 +122,11 @@ static int plugin_ask(struct graft_inst *inst, const char *what, const char *in,
 	(void)in;
 	if (!strcmp(what, "figures"))
 		return figures_tell(inst, put, arg);
+	/* What config-file held; a config is among the mount's keys. */
+	if (!strcmp(what, "config") && inst->text) {
+		put(arg, inst->text, inst->text_len);
+		return 0;
+	}
 	if (strcmp(what, "superblock") != 0)
 		return -EOPNOTSUPP;
 	int len = rafs_super_json(inst->image, text, sizeof(text));

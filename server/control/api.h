@@ -48,7 +48,7 @@ api_handler nydus_backend, nydus_mount;
 api_handler nydus_metrics_global, nydus_metrics_files, nydus_metrics_pattern, nydus_metrics_inflight;
 api_handler nydus_metrics_backend, nydus_metrics_blobcache;
 /* The object of backend_collection for a mount; NULL when out of memory. */
-json_t *nydus_backend_entry(const struct mount_info *info);
+json_t *nydus_backend_entry(const struct mount_info *info, const json_t *texts);
 
 /* graftfs's own: graft_mounts.c, graft_info.c, graft_stats.c, openmetrics.c. */
 api_handler graft_mounts_get, graft_mounts_post, graft_mounts_put, graft_mounts_delete, graft_retry;

@@ -5,6 +5,7 @@
 #include "server/control/api.h"
 #include "server/control/http.h"
 #include "server/control/listen.h"
+#include "server/control/nydus_config.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -75,4 +76,5 @@ __attribute__((visibility("default"))) const struct control_module graft_control
 	.start = control_start,
 	.stop = control_stop,
 	.close = control_close,
+	.nydus_layers = nydus_layers,
 };

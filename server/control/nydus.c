@@ -2,6 +2,7 @@
 /* nydusd's /api/v1/mount: bodies, statuses and error texts as its clients know them. */
 #include "server/control/api.h"
 #include "server/control/nydus_body.h"
+#include "server/control/nydus_config.h"
 #include "server/control/spec.h"
 
 #include "lib/cleanup.h"
@@ -88,6 +89,7 @@ static bool check_type(const struct api *api, struct request *req, const char *f
 struct mount_search {
 	const char *at;
 	json_t *entry; /* of backend_collection, where wanted */
+	json_t *texts; /* for that */
 	bool found, want_entry, rafs;
 };
 
@@ -100,7 +102,7 @@ static int look_at_mount(const struct mount_info *info, void *arg)
 	search->found = true;
 	search->rafs = !strcmp(info->type, "nydus-rafs");
 	if (search->want_entry)
-		search->entry = nydus_backend_entry(info);
+		search->entry = nydus_backend_entry(info, search->texts);
 	return 1;
 }
 
@@ -193,9 +195,10 @@ static void umount(const struct api *api, struct request *req, const char *at)
 
 static void show(const struct api *api, struct request *req, const char *at)
 {
-	struct mount_search search = { .at = at, .want_entry = true };
+	struct mount_search search = { .at = at, .want_entry = true, .texts = nydus_texts(api->host) };
 
 	api->host->each_mount(api->host->server, look_at_mount, &search);
+	json_decref(search.texts);
 	if (search.found)
 		answer_json(&req->answer, 200, search.entry);
 	else

@@ -1,97 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration of an image in nydusd's version 2: defaults, then the JSON text, then the mount's own keys. */
+/* The configuration of an image as nydusd shows it: the text that it was given, then the mount's own keys. */
 #include "server/control/nydus_config.h"
 
+#include "lib/cleanup.h"
+#include "nydus/config.h"
 #include "server/control/answer.h"
-#include "server/control/body.h"
 
 #include <string.h>
 
-#define PREFETCH "{s:b, s:i, s:i, s:i, s:b, s:b}"
-#define NO_PREFETCH                                                                                                    \
-	"enable", 0, "threads", 0, "batch_size", 0, "bandwidth_limit", 0, "prefetch_all", 0, "stream_prefetch", 0
-
-/* A field in both versions. Passwords of remote backends have no place here: such mounts do not exist. */
-static const struct {
-	const char *v1, *v2;
-} fields[] = {
-	{ "device.id", "id" },
-	{ "device.backend.config.dir", "backend.localfs.dir" },
-	{ "device.backend.config.blob_file", "backend.localfs.blob_file" },
-	{ "device.backend.config.alt_dirs", "backend.localfs.alt_dirs" },
-	{ "device.backend.config.device_path", "backend.localdisk.device_path" },
-	{ "device.cache.type", "cache.type" },
-	{ "device.cache.compressed", "cache.compressed" },
-	{ "device.cache.validate", "cache.validate" },
-	{ "device.cache.config.work_dir", "cache.filecache.work_dir" },
-	{ "device.cache.config.disable_indexed_map", "cache.filecache.disable_indexed_map" },
-	{ "mode", "rafs.mode" },
-	{ "amplify_io", "rafs.batch_size" },
-	{ "digest_validate", "rafs.validate" },
-	{ "enable_xattr", "rafs.enable_xattr" },
-	{ "iostats_files", "rafs.iostats_files" },
-	{ "access_pattern", "rafs.access_pattern" },
-	{ "latest_read_files", "rafs.latest_read_files" },
-};
-
-static const struct {
-	const char *v1, *v2;
-} prefetch_fields[] = {
-	{ "enable", "enable" },
-	{ "threads_count", "threads" },
-	{ "merging_size", "batch_size" },
-	{ "bandwidth_rate", "bandwidth_limit" },
-	{ "prefetch_all", "prefetch_all" },
-};
-
-/* The value at "a.b.c"; NULL where a part is missing. */
-static json_t *value_at(json_t *object, const char *path)
+/* A field of version 2, whose holder is there. */
+static void set_field(json_t *holder, const char *name, json_t *value)
 {
-	while (object && *path) {
-		size_t len = strcspn(path, ".");
-
-		object = json_object_getn(object, path, len);
-		path += len + (path[len] == '.');
-	}
-	return object;
+	if (json_is_object(holder))
+		json_object_set_new(holder, name, value);
+	else
+		json_decref(value);
 }
 
-/* Sets what is there already, and only to another of its kind. */
-static void set_at(json_t *config, const char *path, json_t *value)
+static void set_text(json_t *holder, const char *name, const char *text)
 {
-	const char *name = strrchr(path, '.');
-	json_t *was = value_at(config, path), *holder = config;
-
-	if (!was || !value || (json_is_boolean(was) ? !json_is_boolean(value) : json_typeof(was) != json_typeof(value)))
-		return;
-	if (name) {
-		char above[64];
-
-		memcpy(above, path, (size_t)(name - path));
-		above[name - path] = '\0';
-		holder = value_at(config, above);
-	}
-	json_object_set(holder, name ? name + 1 : path, value);
-}
-
-static void set_text(json_t *config, const char *path, const char *text)
-{
-	json_t *value = text ? answer_string(text) : NULL;
-
-	set_at(config, path, value);
-	json_decref(value);
-}
-
-static void set_prefetch(json_t *to, json_t *from, bool v1)
-{
-	if (!json_is_object(from) || !json_is_object(to))
-		return;
-	json_object_set_new(to, "threads", json_integer(8));
-	json_object_set_new(to, "batch_size", json_integer(1 << 20));
-	json_object_set_new(to, "prefetch_all", json_boolean(v1));
-	for (size_t i = 0; i < sizeof(prefetch_fields) / sizeof(prefetch_fields[0]); i++)
-		set_at(to, prefetch_fields[i].v2,
-		       json_object_get(from, v1 ? prefetch_fields[i].v1 : prefetch_fields[i].v2));
+	if (text)
+		set_field(holder, name, answer_string(text));
 }
 
 static const char *key_of(const struct mount_info *info, const char *name)
@@ -102,100 +31,140 @@ static const char *key_of(const struct mount_info *info, const char *name)
 	return NULL;
 }
 
-/* Says whether blobs are on a disk, by the keys or else by the text. */
-static bool on_disk(const struct mount_info *info, json_t *text, bool v1)
+/* *text becomes NULL where it is none. */
+static struct nydus_config *read_config(const char **text)
 {
-	static const char *const localfs[] = { "blob-dir", "blob-file", "alt-dirs" };
-	const char *backend = key_of(info, "backend");
-	const char *type = json_string_value(value_at(text, v1 ? "device.backend.type" : "backend.type"));
+	/* What a mount by keys alone has. */
+	static const char none[] = "{\"device\":{\"backend\":{\"type\":\"localfs\",\"config\":{\"dir\":\"/\"}}},"
+				   "\"mode\":\"direct\",\"enable_xattr\":true}";
+	struct nydus_config *config = NULL;
 
-	for (size_t i = 0; i < sizeof(localfs) / sizeof(localfs[0]); i++)
-		if (key_of(info, localfs[i]))
-			return false;
-	if (key_of(info, "device"))
-		return true;
-	if (backend && strcmp(backend, "auto") != 0)
-		return !strcmp(backend, "localdisk");
-	return type && !strcmp(type, "localdisk");
+	if (*text && nydus_config_read(&config, *text, strlen(*text), NULL) == 0 &&
+	    nydus_config_mountable(config, NULL) == 0)
+		return config;
+	nydus_config_free(config);
+	*text = NULL;
+	nydus_config_read(&config, none, strlen(none), NULL);
+	return config;
 }
 
-static json_t *defaults(bool disk)
+/* A key that says where blobs are makes the text's own words about it void, as in the mount. */
+static void apply_backend(json_t *config, const struct mount_info *info, bool text)
 {
-	json_t *localfs = disk ? json_null() : json_pack("{s:s, s:s, s:[]}", "blob_file", "", "dir", "", "alt_dirs");
-	json_t *localdisk = disk ? json_pack("{s:s, s:b}", "device_path", "", "disable_gpt", 0) : json_null();
-	json_t *backend = json_pack("{s:s, s:o, s:o, s:n, s:n, s:n, s:n}", "type", disk ? "localdisk" : "localfs",
-				    "localdisk", localdisk, "localfs", localfs, "oss", "s3", "registry", "http-proxy");
-	json_t *filecache = json_pack("{s:s, s:b, s:b, s:b, s:s}", "work_dir", "", "disable_indexed_map", 0,
-				      "enable_encryption", 0, "enable_convergent_encryption", 0, "encryption_key", "");
-	json_t *cache = json_pack("{s:s, s:b, s:b, s:o, s:o, s:n}", "type", "", "compressed", 0, "validate", 0,
-				  "prefetch", json_pack(PREFETCH, NO_PREFETCH), "filecache", filecache, "fscache");
-	json_t *rafs = json_pack("{s:s, s:i, s:b, s:b, s:b, s:b, s:b, s:o}", "mode", "direct", "batch_size", 1 << 20,
-				 "validate", 0, "enable_xattr", 1, "iostats_files", 0, "access_pattern", 0,
-				 "latest_read_files", 0, "prefetch", json_pack(PREFETCH, NO_PREFETCH));
+	const char *backend = key_of(info, "backend"), *device = key_of(info, "device");
+	bool files = key_of(info, "blob-dir") || key_of(info, "blob-file") || key_of(info, "alt-dirs");
+	bool disk = !files && (device || (backend && !strcmp(backend, "localdisk")));
+	json_t *shown = json_object_get(config, "backend"), *dirs;
+	const char *name;
+	json_t *value;
 
-	return json_pack("{s:i, s:s, s:o, s:[], s:o, s:o, s:n}", "version", 2, "id", "", "backend", backend,
-			 "external_backends", "cache", cache, "rafs", rafs, "overlay");
-}
-
-static void apply_text(json_t *config, json_t *text, bool v1)
-{
-	json_t *prefetch = value_at(text, v1 ? "fs_prefetch" : "rafs.prefetch");
-	json_t *own = v1 ? NULL : value_at(text, "cache.prefetch");
-
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		set_at(config, fields[i].v2, value_at(text, v1 ? fields[i].v1 : fields[i].v2));
-	set_prefetch(value_at(config, "rafs.prefetch"), prefetch, v1);
-	set_prefetch(value_at(config, "cache.prefetch"), json_is_object(own) ? own : prefetch, v1);
-}
-
-/* A key that says where blobs are makes the text's own words about it void. */
-static void apply_backend(json_t *config, const struct mount_info *info)
-{
-	json_t *dirs = value_at(config, "backend.localfs.alt_dirs");
-
-	if (key_of(info, "blob-dir") || key_of(info, "blob-file") || key_of(info, "alt-dirs")) {
-		set_text(config, "backend.localfs.dir", "");
-		set_text(config, "backend.localfs.blob_file", "");
-		json_array_clear(dirs);
+	if (text && !files && !disk && (!backend || !strcmp(backend, "auto")))
+		return;
+	json_object_foreach(shown, name, value) json_object_set(shown, name, json_null());
+	set_text(shown, "type", disk ? "localdisk" : "localfs");
+	if (disk) {
+		set_field(
+			shown, "localdisk",
+			json_pack("{s:o, s:b}", "device_path", answer_string(device ? device : ""), "disable_gpt", 0));
+		return;
 	}
-	set_text(config, "backend.localfs.dir", key_of(info, "blob-dir"));
-	set_text(config, "backend.localfs.blob_file", key_of(info, "blob-file"));
-	set_text(config, "backend.localdisk.device_path", key_of(info, "device"));
+	dirs = json_array();
 	for (size_t i = 0; i < info->nkeys; i++)
 		if (!strcmp(info->keys[i].name, "alt-dirs"))
 			json_array_append_new(dirs, answer_string(info->keys[i].value));
+	set_field(shown, "localfs", json_pack("{s:s, s:s, s:o}", "blob_file", "", "dir", "", "alt_dirs", dirs));
+	set_text(json_object_get(shown, "localfs"), "blob_file", key_of(info, "blob-file"));
+	set_text(json_object_get(shown, "localfs"), "dir", key_of(info, "blob-dir"));
 }
 
 static void apply_cache(json_t *config, const struct mount_info *info)
 {
-	const char *cache = key_of(info, "cache");
-	json_t *type = value_at(config, "cache.type");
+	const char *cache = key_of(info, "cache"), *dir = key_of(info, "cache-dir");
+	json_t *shown = json_object_get(config, "cache"), *type = json_object_get(shown, "type");
+	bool none = cache && !strcmp(cache, "none");
 
-	set_text(config, "cache.filecache.work_dir", key_of(info, "cache-dir"));
-	if (cache && !strcmp(cache, "none"))
-		set_text(config, "cache.type", "");
-	else if (key_of(info, "cache-dir") && !json_string_length(type))
-		set_text(config, "cache.type", "blobcache");
 	if (cache && strcmp(cache, "auto") != 0)
-		set_at(config, "cache.compressed", !strcmp(cache, "compressed") ? json_true() : json_false());
-	if (!json_string_length(value_at(config, "cache.type")))
-		json_object_set_new(value_at(config, "cache"), "filecache", json_null());
+		set_field(shown, "compressed", json_boolean(!strcmp(cache, "compressed")));
+	if (dir && json_is_null(json_object_get(shown, "filecache")))
+		set_field(shown, "filecache",
+			  json_pack("{s:s, s:b, s:b, s:b, s:s}", "work_dir", "", "disable_indexed_map", 0,
+				    "enable_encryption", 0, "enable_convergent_encryption", 0, "encryption_key", ""));
+	set_text(json_object_get(shown, "filecache"), "work_dir", dir);
+	if (dir && !json_string_length(type))
+		set_text(shown, "type", "blobcache");
+	if (none || !json_string_length(json_object_get(shown, "type"))) {
+		set_text(shown, "type", "");
+		set_field(shown, "filecache", json_null());
+	}
 }
 
-json_t *nydus_rafs_config(const struct mount_info *info)
+json_t *nydus_rafs_config(const struct mount_info *info, const json_t *texts, bool secrets)
 {
-	const char *given = key_of(info, "config");
-	struct body_error e;
-	json_t *text = given ? body_parse(given, strlen(given), &e) : NULL;
-	bool v1 = !json_object_get(text, "version");
-	json_t *config = defaults(on_disk(info, text, v1));
+	const char *given = key_of(info, "config"), *file = json_string_value(json_object_get(texts, info->at));
+	const char *text = given ? given : file;
+	struct nydus_config *read = read_config(&text);
+	json_t *config = read ? nydus_config_show(read, secrets) : NULL;
 
-	if (config && text)
-		apply_text(config, text, v1);
-	json_decref(text);
+	nydus_config_free(read);
 	if (config) {
-		apply_backend(config, info);
+		apply_backend(config, info, text != NULL);
 		apply_cache(config, info);
 	}
 	return config;
+}
+
+static int note_file(const struct mount_info *info, void *arg)
+{
+	if (!strcmp(info->type, "nydus-rafs") && key_of(info, "config-file"))
+		json_object_set_new(arg, info->at, json_null());
+	return 0;
+}
+
+static void append(void *arg, const char *bytes, size_t len)
+{
+	fwrite(bytes, 1, len, arg);
+}
+
+static json_t *ask_text(const struct control_host *host, const char *at)
+{
+	auto_free char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+
+	if (!to)
+		return NULL;
+	int res = host->ask(host->server, at, "config", NULL, append, to);
+	return fclose(to) == 0 && res == 0 ? json_stringn(text, len) : NULL;
+}
+
+json_t *nydus_texts(const struct control_host *host)
+{
+	json_t *texts = json_object(), *value;
+	const char *at;
+
+	if (texts)
+		host->each_mount(host->server, note_file, texts);
+	/* The keys stay while their values are set. */
+	json_object_foreach(texts, at, value)
+	{
+		json_t *text = ask_text(host, at);
+
+		if (text)
+			json_object_set_new(texts, at, text);
+	}
+	return texts;
+}
+
+int nydus_layers(const char *text, size_t len,
+		 int (*add)(void *arg, const char *name, const char *value, struct graft_error *err), void *arg,
+		 struct graft_error *err)
+{
+	struct nydus_config *config;
+	int res = nydus_config_read(&config, text, len, err);
+
+	if (res < 0)
+		return error_wrap(err, "Failed to load config");
+	res = nydus_config_layers(config, add, arg, err);
+	nydus_config_free(config);
+	return res;
 }

@@ -3,14 +3,26 @@
 #ifndef GRAFT_SERVER_CONTROL_NYDUS_CONFIG_H
 #define GRAFT_SERVER_CONTROL_NYDUS_CONFIG_H
 
-#include "server/mounts.h"
+#include "server/control.h"
 
 #include <jansson.h>
 
 /*
- * From the keys of a mount of type nydus-rafs, its JSON text among them, with every field that nydusd shows, as its
- * clients insist on them. The caller's to drop; NULL when out of memory.
+ * The texts of nydusd's configuration of mounts that have theirs in a file (config-file), by mount point. Asks the
+ * mounts, so not within each_mount. The caller's to drop; NULL when out of memory, which is as good as none.
  */
-json_t *nydus_rafs_config(const struct mount_info *info);
+json_t *nydus_texts(const struct control_host *host);
+
+/*
+ * From the keys of a mount of type nydus-rafs, its text among them or in texts (which may be NULL), with every field
+ * that nydusd shows, as its clients insist on them. secrets: with passwords, keys and tokens, otherwise blanked. The
+ * caller's to drop; NULL when out of memory.
+ */
+json_t *nydus_rafs_config(const struct mount_info *info, const json_t *texts, bool secrets);
+
+/* See control_module. */
+int nydus_layers(const char *text, size_t len,
+		 int (*add)(void *arg, const char *name, const char *value, struct graft_error *err), void *arg,
+		 struct graft_error *err);
 
 #endif

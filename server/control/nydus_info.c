@@ -23,7 +23,7 @@ static void format_time(uint64_t since, char *text, size_t size)
 	snprintf(text, size, "%s.%s +00:00:00", day, fraction);
 }
 
-json_t *nydus_backend_entry(const struct mount_info *info)
+json_t *nydus_backend_entry(const struct mount_info *info, const json_t *texts)
 {
 	bool rafs = !strcmp(info->type, "nydus-rafs");
 	const char *type = rafs ? "Rafs" : info->type;
@@ -34,12 +34,18 @@ json_t *nydus_backend_entry(const struct mount_info *info)
 	format_time(info->since, mounted, sizeof(mounted));
 	return json_pack("{s:o, s:o, s:s, s:o}", "backend_type", answer_string(type), "mountpoint",
 			 answer_string(info->at), "mounted_time", mounted, "config",
-			 rafs ? nydus_rafs_config(info) : json_null());
+			 rafs ? nydus_rafs_config(info, texts, false) : json_null());
 }
+
+struct collection {
+	json_t *entries, *texts;
+};
 
 static int add_entry(const struct mount_info *info, void *arg)
 {
-	json_object_set_new(arg, info->at, nydus_backend_entry(info));
+	const struct collection *c = arg;
+
+	json_object_set_new(c->entries, info->at, nydus_backend_entry(info, c->texts));
 	return 0;
 }
 
@@ -58,11 +64,12 @@ static void answer_info(const struct api *api, struct request *req, json_t *back
 
 void nydus_daemon_get(const struct api *api, struct request *req)
 {
-	json_t *backends = json_object();
+	struct collection c = { json_object(), nydus_texts(api->host) };
 
-	if (backends)
-		api->host->each_mount(api->host->server, add_entry, backends);
-	answer_info(api, req, backends);
+	if (c.entries)
+		api->host->each_mount(api->host->server, add_entry, &c);
+	json_decref(c.texts);
+	answer_info(api, req, c.entries);
 }
 
 void nydus_daemon_v2_get(const struct api *api, struct request *req)

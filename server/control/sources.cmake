@@ -23,7 +23,7 @@ foreach(name crc64 nydus_state wire)
 	list(APPEND GRAFT_CONTROL_FORMAT_SOURCES ${control_dir}/upgrade/${name}.c)
 endforeach()
 set(GRAFT_CONTROL_HTTP_SOURCES ${control_dir}/http.c ${control_dir}/http_limits.c ${control_dir}/listen.c ${control_dir}/module.c)
-set(GRAFT_CONTROL_LIBS PkgConfig::MICROHTTPD PkgConfig::JANSSON)
+set(GRAFT_CONTROL_LIBS graft_nydus PkgConfig::MICROHTTPD PkgConfig::JANSSON)
 
 # What GET /api/v1/daemon tells of the build.
 if(NOT DEFINED GRAFT_CONTROL_DEFINITIONS)

@@ -3,6 +3,7 @@
 #include "server/control/spec.h"
 
 #include "lib/cleanup.h"
+#include "nydus/config.h"
 #include "server/control/body.h"
 
 #include <stdlib.h>
@@ -242,15 +243,37 @@ static int add_prefetch(struct spec *s, const json_t *files, bool rafs, struct g
 	return 0;
 }
 
-/* A text: rafs gets it as it is, passthrough ignores it as nydusd does, for others it is the JSON of an object. */
+static int add_layer_key(void *to, const char *name, const char *value, struct graft_error *err)
+{
+	return add(to, name, value, err);
+}
+
+/* What is wrong with a text that cannot be read, the mount says. */
+static int add_nydus_layers(struct spec *s, const char *text, struct graft_error *err)
+{
+	struct nydus_config *config;
+
+	if (nydus_config_read(&config, text, strlen(text), NULL) < 0)
+		return 0;
+	int res = nydus_config_layers(config, add_layer_key, s, err);
+	nydus_config_free(config);
+	return res;
+}
+
+/*
+ * A text: rafs gets it as it is, and the layers that it asks for; passthrough ignores it as nydusd does; for others it is
+ * the JSON of an object.
+ */
 static int add_config_text(struct spec *s, const char *type, const char *text, struct graft_error *err)
 {
 	struct body_error e;
 
 	if (!text[0] || !strcmp(type, PASSTHROUGH_PLUGIN))
 		return 0;
-	if (!strcmp(type, RAFS_PLUGIN))
-		return add(s, "config", text, err);
+	if (!strcmp(type, RAFS_PLUGIN)) {
+		int res = add(s, "config", text, err);
+		return res < 0 ? res : add_nydus_layers(s, text, err);
+	}
 	json_t *config = body_parse(text, strlen(text), &e);
 	if (!config)
 		return error_set(err, EINVAL, "config is not JSON: %s at line %d column %d", e.text, e.line, e.column);

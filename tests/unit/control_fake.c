@@ -198,8 +198,8 @@ static int host_level(void)
 
 static int check_keys(const struct mount_spec *spec, struct graft_error *err)
 {
-	static const char *const known[] = { "at",     "type",           "layers", "source", "cache",
-					     "config", "prefetch-files", "number", "flag" };
+	static const char *const known[] = { "at",     "type",        "layers",         "source", "cache",
+					     "config", "config-file", "prefetch-files", "number", "flag" };
 
 	for (size_t i = 0; i < spec->nkeys; i++) {
 		bool found = strchr(spec->keys[i].name, '.') != NULL;
@@ -384,6 +384,14 @@ static int host_ask(void *server, const char *at, const char *what, const char *
 	(void)in;
 	if (!type)
 		return -ENOENT;
+	if (!strcmp(what, "config") && fake_key(at, "config-file", 0)) {
+		static const char text[] = "version = 2\nid = 'in-a-file'\n[backend]\ntype = 'localfs'\n"
+					   "localfs.dir = '/b'\n[cache]\n[rafs]\n";
+
+		put(arg, text, 5);
+		put(arg, text + 5, sizeof(text) - 6);
+		return 0;
+	}
 	if (strcmp(type, "nydus-rafs") != 0)
 		return -EOPNOTSUPP;
 	if (!strcmp(source, "/torn"))

@@ -145,6 +145,47 @@ static void rafs_gets_its_text(void **state)
 	assert_string_equal(fake_key("/rafs/c1/lowerdir", "prefetch-files", 1), "/bin");
 }
 
+/* What of a configuration is no business of rafs's becomes layers. */
+static void rafs_gets_its_layers(void **state)
+{
+	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/m",
+		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":\"{\\\"device\\\":{\\\"backend\\\":{\\\"type\\\":"
+		    "\\\"localfs\\\",\\\"config\\\":{\\\"dir\\\":\\\"/b\\\"}}},\\\"mode\\\":\\\"direct\\\","
+		    "\\\"id_mapping\\\":[0,1000,65536]}\"}"),
+	       204, NULL);
+	assert_string_equal(fake_key("/m", "layers", 0), "idmap");
+	assert_string_equal(fake_key("/m", "idmap.uid", 0), "map:1000:0:65536");
+	assert_string_equal(fake_key("/m", "idmap.gid", 0), "map:1000:0:65536");
+	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/o",
+		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":\"version = 2\\n[overlay]\\nupper_dir = '/u'\\n"
+		    "work_dir = '/w'\"}"),
+	       204, NULL);
+	assert_string_equal(fake_key("/o", "layers", 0), "overlay");
+	assert_string_equal(fake_key("/o", "overlay.upper-dir", 0), "/u");
+	assert_string_equal(fake_key("/o", "overlay.work-dir", 0), "/w");
+	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/p",
+		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":\"version = 2\\n[overlay]\\nupper_dir = ''\\n"
+		    "work_dir = ''\"}"),
+	       500, MOUNT_OTHER("invalid argument `workdir and upperdir must be specified for overlayfs`"));
+}
+
+/* A configuration that is in a file is shown as any other. */
+static void rafs_has_its_text_in_a_file(void **state)
+{
+	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/m",
+		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":{\"config-file\":\"/c\"}}"),
+	       204, NULL);
+	struct reply *reply = call(*state, "GET", "/api/v1/daemon", NULL);
+	json_t *entry = json_object_get(json_object_get(reply->json, "backend_collection"), "/m");
+	const json_t *id = json_object_get(json_object_get(entry, "config"), "id");
+	assert_string_equal(json_string_value(id), "in-a-file");
+	reply_free(reply);
+	reply = call(*state, "GET", "/api/v1/mount?mountpoint=/m", NULL);
+	id = json_object_get(json_object_get(reply->json, "config"), "id");
+	assert_string_equal(json_string_value(id), "in-a-file");
+	reply_free(reply);
+}
+
 static void prefetch_files_are_checked(void **state)
 {
 	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/m",
@@ -577,6 +618,8 @@ int main(void)
 		T(each_type_has_its_plugin),
 		T(unknown_types_are_told_what_is_loaded),
 		T(rafs_gets_its_text),
+		T(rafs_gets_its_layers),
+		T(rafs_has_its_text_in_a_file),
 		T(prefetch_files_are_checked),
 		T(config_may_be_an_object),
 		T(bad_config_is_refused),

@@ -2,10 +2,12 @@
 /* What nydusd's API shows of an image's configuration: version 2, every field that its clients insist on. */
 #include "server/control/nydus_config.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -22,10 +24,10 @@
 #define CACHE(type, compressed, prefetch, filecache)                                                                   \
 	"{\"type\":\"" type "\",\"compressed\":" compressed ",\"validate\":false,\"prefetch\":" prefetch               \
 	",\"filecache\":" filecache ",\"fscache\":null}"
-#define RAFS(mode, batch, validate, stats, prefetch)                                                                   \
-	"{\"mode\":\"" mode "\",\"batch_size\":" batch ",\"validate\":" validate                                       \
-	",\"enable_xattr\":true,\"iostats_files\":" stats                                                              \
-	",\"access_pattern\":false,\"latest_read_files\":false,\"prefetch\":" prefetch "}"
+#define RAFS(mode, batch, validate, stats, prefetch) RAFS_XATTR("true", mode, batch, validate, stats, prefetch)
+#define RAFS_XATTR(xattr, mode, batch, validate, stats, prefetch)                                                      \
+	"{\"mode\":\"" mode "\",\"batch_size\":" batch ",\"validate\":" validate ",\"enable_xattr\":" xattr            \
+	",\"iostats_files\":" stats ",\"access_pattern\":false,\"latest_read_files\":false,\"prefetch\":" prefetch "}"
 #define CONFIG(id, backend, cache, rafs)                                                                               \
 	"{\"version\":2,\"id\":\"" id "\",\"backend\":" backend ",\"external_backends\":[],\"cache\":" cache           \
 	",\"rafs\":" rafs ",\"overlay\":null}"
@@ -41,7 +43,7 @@
 static void shows(const struct mount_key *keys, size_t n, const char *want)
 {
 	struct mount_info info = { .name = "m", .at = "/m", .type = "nydus-rafs", .keys = keys, .nkeys = n };
-	json_t *config = nydus_rafs_config(&info);
+	json_t *config = nydus_rafs_config(&info, NULL, false);
 	char *text = json_dumps(config, JSON_COMPACT);
 
 	assert_non_null(text);
@@ -75,11 +77,11 @@ static void version_1(void **state)
 {
 	(void)state;
 	SHOWS(CONFIG("/s", LOCALFS("", "/b", "[\"/x\"]"), CACHE("blobcache", "true", KATA_PREFETCH, FILECACHE("/c")),
-		     RAFS("cached", "4096", "true", "true", KATA_PREFETCH)),
+		     RAFS_XATTR("false", "cached", "4096", "true", "true", KATA_PREFETCH)),
 	      { "config", KATA });
 	/* Keys win, as they do in the mount. */
 	SHOWS(CONFIG("/s", LOCALFS("", "/mine", "[]"), CACHE("blobcache", "false", KATA_PREFETCH, FILECACHE("/keep")),
-		     RAFS("cached", "4096", "true", "true", KATA_PREFETCH)),
+		     RAFS_XATTR("false", "cached", "4096", "true", "true", KATA_PREFETCH)),
 	      { "config", KATA }, { "blob-dir", "/mine" }, { "cache-dir", "/keep" }, { "cache", "plain" });
 }
 
@@ -93,6 +95,64 @@ static void version_2(void **state)
 
 	(void)state;
 	SHOWS(text, { "config", text });
+}
+
+#define SECRET                                                                                                         \
+	"{\"device\":{\"backend\":{\"type\":\"localfs\",\"config\":{\"dir\":\"/"                                       \
+	"b\"}},\"cache\":{\"type\":\"blobcache\","                                                                     \
+	"\"config\":{\"work_dir\":\"/"                                                                                 \
+	"c\",\"enable_encryption\":true,\"encryption_key\":\"00ff\"}}},\"mode\":\"direct\"}"
+
+static void secrets(void **state)
+{
+	static const struct mount_key keys[] = { { "config", SECRET } };
+	const struct mount_info info = { .name = "m", .at = "/m", .type = "nydus-rafs", .keys = keys, .nkeys = 1 };
+
+	(void)state;
+	for (int shown = 0; shown < 2; shown++) {
+		json_t *config = nydus_rafs_config(&info, NULL, shown);
+		json_t *files = json_object_get(json_object_get(config, "cache"), "filecache");
+
+		assert_string_equal(json_string_value(json_object_get(files, "encryption_key")), shown ? "00ff" : "");
+		json_decref(config);
+	}
+}
+
+/* A text that the mount has in a file. */
+static void text_in_a_file(void **state)
+{
+	static const struct mount_key keys[] = { { "config-file", "/f" } };
+	const struct mount_info info = { .name = "m", .at = "/m", .type = "nydus-rafs", .keys = keys, .nkeys = 1 };
+	json_t *texts = json_pack("{s:s, s:n}", "/m", KATA, "/x"), *config = nydus_rafs_config(&info, texts, false);
+
+	(void)state;
+	assert_string_equal(json_string_value(json_object_get(config, "id")), "/s");
+	json_decref(config);
+	json_decref(texts);
+}
+
+static int count(void *arg, const char *name, const char *value, struct graft_error *err)
+{
+	(void)name;
+	(void)value;
+	(void)err;
+	return ++*(int *)arg == 3 ? -E2BIG : 0;
+}
+
+static void layers(void **state)
+{
+	static const char text[] = "version = 2\nid_mapping = [0, 1, 2]\n";
+	struct graft_error err = { 0 };
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(nydus_layers(text, strlen(text), count, &n, &err), -E2BIG);
+	assert_int_equal(n, 3);
+	assert_int_equal(nydus_layers(text, strlen(text) - 2, count, &n, &err), -EINVAL);
+	assert_int_equal(strncmp(err.text, "Failed to load config: failed to parse configuration information: ", 66),
+			 0);
+	assert_int_equal(nydus_layers(KATA, strlen(KATA), count, &n, &err), 0);
+	assert_int_equal(n, 3);
 }
 
 /* Texts that no mount was made from: no crash, and still every field. */
@@ -118,9 +178,8 @@ static void other_texts(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keys_alone),
-		cmocka_unit_test(version_1),
-		cmocka_unit_test(version_2),
+		cmocka_unit_test(keys_alone),  cmocka_unit_test(version_1),      cmocka_unit_test(version_2),
+		cmocka_unit_test(secrets),     cmocka_unit_test(text_in_a_file), cmocka_unit_test(layers),
 		cmocka_unit_test(other_texts),
 	};
 

@@ -432,9 +432,16 @@ static void relative_work_dir(void **state)
 	assert_int_equal(stat(work, &st), 0);
 }
 
+static void put_text(void *arg, const char *bytes, size_t len)
+{
+	memcpy(arg, bytes, len);
+	((char *)arg)[len] = '\0';
+}
+
 static void configuration_in_a_file(void **state)
 {
 	struct nrf *f = *state;
+	char asked[1024];
 	char path[512], text[1024], *big;
 
 	PATH_INTO(path, f, "config.toml");
@@ -446,6 +453,8 @@ static void configuration_in_a_file(void **state)
 	nrf_set(f, "config-file", path);
 	must_start(f);
 	assert_true(fake_logged(f->fake, "config: not used here: rafs.more"));
+	assert_int_equal(graft_plugin_v1.ask(f->inst, "config", NULL, put_text, asked), 0);
+	assert_string_equal(asked, text);
 	nrf_stop(f);
 
 	nrf_set(f, "config", text);
