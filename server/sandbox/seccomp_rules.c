@@ -128,6 +128,7 @@ static const struct seccomp_rule dev_fuse[] = {
 static const struct seccomp_rule fuse_mount[] = {
 	CALL(mount),
 	CALL(umount2),
+	CALL(syncfs),
 	CALL(statx),
 	CALL(readlink),
 	RARE(readlinkat, OTHER_CPU),
