@@ -2,6 +2,8 @@
 /* The command line: options, help, and the two modes that only look at a configuration. */
 #include "server/cli.h"
 
+#include "server/nydusd/checks.h"
+#include "server/nydusd/nydusd.h"
 #include "server/virtiofsd/checks.h"
 #include "server/virtiofsd/detach.h"
 #include "server/virtiofsd/virtiofsd.h"
@@ -24,6 +26,7 @@ static const char help_head[] =
 	"\n"
 	"usage: graftfsd --config FILE [--mountpoint DIR]\n"
 	"       graftfsd virtiofsd ...  or called virtiofsd: the command line of that, see graftfsd virtiofsd --help\n"
+	"       graftfsd nydusd ...     or called nydusd: the command line of that, see graftfsd nydusd --help\n"
 	"\n"
 	"  -c, --config FILE     the configuration, an INI file\n"
 	"      --mountpoint DIR  where its [transport fuse] mounts, which is added if it has none\n"
@@ -239,8 +242,12 @@ static int parse_graftfsd(int argc, char **argv, struct cli *cli)
 
 int cli_parse(int argc, char **argv, struct cli *cli)
 {
-	int before = vfsd_named(argc, argv);
+	int before = vfsd_named(argc, argv), nydusd = nyd_named(argc, argv);
 
+	if (nydusd) {
+		*cli = (struct cli){ .mode = CLI_SERVE, .door = &door_nydusd };
+		return nyd_parse(&cli->nydusd, argc - nydusd, argv + nydusd);
+	}
 	if (!before)
 		return parse_graftfsd(argc, argv, cli);
 	*cli = (struct cli){ .mode = CLI_SERVE, .door = &door_virtiofsd };
@@ -261,6 +268,8 @@ int cli_detach(const struct cli *cli)
 
 int cli_check(const struct cli *cli, struct graft_error *err)
 {
+	if (cli->door == &door_nydusd)
+		nyd_check_run(&cli->nydusd);
 	return cli->door == &door_virtiofsd ? vfsd_check_run(&cli->virtiofsd, err) : 0;
 }
 
@@ -302,5 +311,7 @@ int cli_config(const struct cli *cli, struct config **config, struct plugin_regi
 {
 	if (cli->door == &door_virtiofsd)
 		return vfsd_read(&cli->virtiofsd, config, registry);
+	if (cli->door == &door_nydusd)
+		return nyd_read(&cli->nydusd, config, registry);
 	return read_graftfsd(cli, config, registry);
 }

@@ -5,6 +5,7 @@
 
 #include "server/config.h"
 #include "server/door.h"
+#include "server/nydusd/line.h"
 #include "server/virtiofsd/line.h"
 
 #include <limits.h>
@@ -19,6 +20,7 @@ struct cli {
 	const char *plugin;        /* CLI_DUMP_PLUGIN: name or path; points into argv */
 	char mountpoint[PATH_MAX]; /* of the [transport fuse], absolute; empty: what the configuration says */
 	struct vfsd_line virtiofsd; /* where the door is virtiofsd's, which has no mode and no file */
+	struct nyd_line nydusd;     /* the same of nydusd's */
 };
 
 /*

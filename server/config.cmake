@@ -14,6 +14,13 @@ set(GRAFT_CONFIG_SOURCES
 	${CMAKE_SOURCE_DIR}/server/config_spec.c
 	${CMAKE_SOURCE_DIR}/server/door.c
 	${CMAKE_SOURCE_DIR}/server/door_keys.c
+	${CMAKE_SOURCE_DIR}/server/nydusd/checks.c
+	${CMAKE_SOURCE_DIR}/server/nydusd/files.c
+	${CMAKE_SOURCE_DIR}/server/nydusd/help.c
+	${CMAKE_SOURCE_DIR}/server/nydusd/line.c
+	${CMAKE_SOURCE_DIR}/server/nydusd/nydusd.c
+	${CMAKE_SOURCE_DIR}/server/nydusd/options.c
+	${CMAKE_SOURCE_DIR}/server/nydusd/settings.c
 	${CMAKE_SOURCE_DIR}/server/plugin_loader.c
 	${CMAKE_SOURCE_DIR}/server/sandbox/modcaps.c
 	${CMAKE_SOURCE_DIR}/server/virtiofsd/checks.c
@@ -27,3 +34,7 @@ set(GRAFT_CONFIG_SOURCES
 	${CMAKE_SOURCE_DIR}/server/virtiofsd/virtiofsd.c)
 set(GRAFT_CONFIG_DEFINITIONS GRAFT_PLUGIN_DIR="${GRAFT_PLUGIN_DIR}")
 set(GRAFT_CONFIG_LIBS graft_lib graft_xattrmap_rules PkgConfig::INIH PkgConfig::CAP_NG ${CMAKE_DL_LIBS})
+# nydusd's --version.
+set_property(SOURCE ${CMAKE_SOURCE_DIR}/server/nydusd/help.c APPEND PROPERTY COMPILE_DEFINITIONS
+	GRAFT_BUILD_COMMIT="${GRAFT_BUILD_COMMIT}" GRAFT_BUILD_TIME="${GRAFT_BUILD_TIME}" GRAFT_BUILD_PROFILE="${GRAFT_BUILD_PROFILE}"
+	GRAFT_BUILD_COMPILER="${GRAFT_BUILD_COMPILER}")

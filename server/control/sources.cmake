@@ -26,22 +26,6 @@ set(GRAFT_CONTROL_HTTP_SOURCES ${control_dir}/http.c ${control_dir}/http_limits.
 set(GRAFT_CONTROL_LIBS graft_nydus PkgConfig::MICROHTTPD PkgConfig::JANSSON)
 
 # What GET /api/v1/daemon tells of the build.
-if(NOT DEFINED GRAFT_CONTROL_DEFINITIONS)
-	set(commit unknown)
-	find_package(Git QUIET)
-	if(GIT_FOUND)
-		execute_process(COMMAND ${GIT_EXECUTABLE} rev-parse HEAD WORKING_DIRECTORY ${control_dir}
-			OUTPUT_VARIABLE said OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
-		if(NOT failed)
-			set(commit ${said})
-		endif()
-	endif()
-	string(TIMESTAMP built "%Y-%m-%dT%H:%M:%SZ" UTC) # of SOURCE_DATE_EPOCH where that is set
-	set(profile release)
-	if(CMAKE_BUILD_TYPE STREQUAL "Debug")
-		set(profile debug)
-	endif()
-	set(GRAFT_CONTROL_DEFINITIONS CONTROL_GIT_COMMIT="${commit}" CONTROL_BUILD_TIME="${built}"
-		CONTROL_PROFILE="${profile}" CONTROL_COMPILER="${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}")
-endif()
+set(GRAFT_CONTROL_DEFINITIONS CONTROL_GIT_COMMIT="${GRAFT_BUILD_COMMIT}" CONTROL_BUILD_TIME="${GRAFT_BUILD_TIME}"
+	CONTROL_PROFILE="${GRAFT_BUILD_PROFILE}" CONTROL_COMPILER="${GRAFT_BUILD_COMPILER}")
 set_property(SOURCE ${control_dir}/nydus_info.c APPEND PROPERTY COMPILE_DEFINITIONS ${GRAFT_CONTROL_DEFINITIONS})
