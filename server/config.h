@@ -16,6 +16,8 @@
 enum config_sandbox { CONFIG_SANDBOX_NAMESPACE, CONFIG_SANDBOX_CHROOT, CONFIG_SANDBOX_NONE };
 /* Whom the API serves: root and the server's own user, or whoever can reach its socket. */
 enum config_api_peers { CONFIG_API_PEERS_OWNER, CONFIG_API_PEERS_ANY };
+/* A transport of /dev/fuse goes on with another process's mount: never; where that process has crashed; always. */
+enum config_takeover { CONFIG_TAKEOVER_NO, CONFIG_TAKEOVER_AUTO, CONFIG_TAKEOVER_YES };
 enum config_landlock { CONFIG_LANDLOCK_AUTO, CONFIG_LANDLOCK_NO };
 enum config_node_ids { CONFIG_NODE_IDS_GRAFTFS, CONFIG_NODE_IDS_NYDUSD };
 enum config_seccomp { CONFIG_SECCOMP_KILL, CONFIG_SECCOMP_LOG, CONFIG_SECCOMP_TRAP, CONFIG_SECCOMP_NONE };
@@ -59,6 +61,7 @@ struct server_config {
 	bool syslog;               /* messages go to the system's log; not with log_file */
 	const char *pid_file;      /* absolute; NULL: none */
 	uint64_t rlimit_nofile;    /* 0: as server/limits.h says */
+	const char *supervisor;    /* absolute; socket of who keeps a connection of /dev/fuse and its state for the next process; NULL: none */
 	const char *modcaps;       /* `+cap:-cap...`, checked (server/sandbox/modcaps.h); NULL: no change */
 	struct options *options;
 	char *where; /* of the file if it has no [server] */
@@ -105,6 +108,8 @@ struct transport_config {
 	const char *mount_source;        /* fuse: what is shown as the device; NULL: the instance's name */
 	uint32_t threads;                /* fuse: 1..64, 0: auto */
 	bool read_only;                  /* fuse */
+	uint32_t takeover;               /* fuse: enum config_takeover */
+	uint32_t failover;               /* fuse: enum fuse_dev_drain (transport/fuse_dev.h) */
 	uint32_t flag[CONFIG_KEY_COUNT]; /* enum config_flag */
 	struct guest_limits limits;
 	struct options *options;

@@ -106,6 +106,7 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 	server->log_file = set->log_file;
 	server->log_rotation = set->log_rotation;
 	server->modcaps = set->modcaps;
+	server->supervisor = set->supervisor;
 	server->syslog = set->syslog;
 	server->pid_file = set->pid_file;
 	res = read_threads(server->options, "workers", set->workers, WORKERS_MAX, &server->workers, err);
@@ -203,6 +204,8 @@ static int take_fuse(struct transport_config *t, struct graft_error *err)
 	t->mount_source = set->mount_source;
 	t->threads = (uint32_t)threads;
 	t->read_only = set->read_only;
+	t->takeover = set->takeover;
+	t->failover = set->failover;
 	t->limits = set->limits;
 	t->fd = -1;
 	memcpy(t->flag, set->flag, sizeof(t->flag));

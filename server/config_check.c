@@ -112,6 +112,27 @@ static int check_pair(const struct transport_config *a, const struct transport_c
 	return 0;
 }
 
+/* A mount that is given away or taken over is one that this process can see, and its supervisor's socket too. */
+static int check_handover(const struct config *c, const struct transport_config *t, struct graft_error *err)
+{
+	bool takes = t->takeover != CONFIG_TAKEOVER_NO;
+
+	if (t->kind != GRAFT_DEV_FUSE || (!takes && !c->server.supervisor))
+		return 0;
+	const char *where = takes ? options_where(t->options, "takeover") : options_where(c->server.options, "supervisor");
+	const char *key = takes ? "takeover" : "supervisor";
+
+	if (c->server.sandbox != CONFIG_SANDBOX_NONE)
+		return error_set(err, EINVAL, "%s: %s: only with sandbox = none, in which the host's paths are to be seen", where, key);
+	if (!c->server.api_socket)
+		return error_set(err, EINVAL, "%s: %s: needs api-socket, by which it is told when", where, key);
+	for (uint32_t i = 0; i < c->ntransports; i++) {
+		if (&c->transports[i] != t && c->transports[i].kind == GRAFT_DEV_FUSE)
+			return error_set(err, EINVAL, "%s: %s: there may be only one [transport fuse] then", where, key);
+	}
+	return 0;
+}
+
 static int check_transports(const struct config *c, struct graft_error *err)
 {
 	if (c->ntransports > CONFIG_TRANSPORTS_MAX)
@@ -119,6 +140,8 @@ static int check_transports(const struct config *c, struct graft_error *err)
 				 CONFIG_TRANSPORTS_MAX);
 	for (uint32_t i = 0; i < c->ntransports; i++) {
 		int res = check_transport(c, &c->transports[i], err);
+		if (res == 0)
+			res = check_handover(c, &c->transports[i], err);
 		for (uint32_t k = 0; res == 0 && k < i; k++)
 			res = check_pair(&c->transports[k], &c->transports[i], err);
 		if (res != 0)

@@ -55,7 +55,7 @@ extern const char *const config_sandboxes[], *const config_seccomps[];
 
 /* What config_server_options, _transport_options, _fuse_options and _mount_options fill. */
 struct server_settings {
-	const char *instance, *workers, *plugin_dir, *state_dir, *api_socket, *log_file, *pid_file, *modcaps;
+	const char *instance, *workers, *plugin_dir, *state_dir, *api_socket, *log_file, *pid_file, *modcaps, *supervisor;
 	uint32_t log_level, sandbox, seccomp, landlock, node_ids, api_peers;
 	bool syslog, api_only;
 	struct graft_list plugins, uid_map, gid_map;
@@ -73,6 +73,7 @@ struct transport_settings {
 struct fuse_settings {
 	const char *mountpoint, *mount_type, *mount_source, *threads; /* type and source may be NULL */
 	struct guest_limits limits;
+	uint32_t takeover, failover;
 	bool read_only;
 	uint32_t flag[CONFIG_KEY_COUNT];
 };

@@ -8,6 +8,8 @@ const char *const config_seccomps[] = { "kill", "log", "trap", "none", NULL };
 static const char *const api_peers[] = { "owner", "any", NULL };
 static const char *const landlocks[] = { "auto", "no", NULL };
 static const char *const node_ids[] = { "graftfs", "nydusd", NULL };
+static const char *const takeovers[] = { "no", "auto", "yes", NULL };
+static const char *const failovers[] = { "none", "resend", "flush", NULL };
 static const char *const flags[] = { "auto", "never", "always", NULL };
 
 #define SERVER(field) .offset = offsetof(struct server_settings, field)
@@ -49,6 +51,8 @@ const struct graft_opt config_server_options[] = {
 	  .help = "whom the API serves: root and the server's user, or whoever can reach its socket" },
 	{ .key = "api-only", .dflt = "false", .type = GRAFT_OPT_BOOL, SERVER(api_only),
 	  .help = "serve nobody but clients of the API: there is no transport" },
+	{ .key = "supervisor", .type = GRAFT_OPT_PATH, SERVER(supervisor), .optional = 1,
+	  .help = "Unix socket of who keeps a mount of /dev/fuse and its state for the next process" },
 	{ .key = "log-file", .type = GRAFT_OPT_PATH, SERVER(log_file), .optional = 1,
 	  .help = "file that messages go to, opened again at SIGHUP; otherwise standard error" },
 	{ .key = "log-rotation-size", .dflt = "0", .type = GRAFT_OPT_U64, SERVER(log_rotation), .max = 1048576,
@@ -120,6 +124,10 @@ const struct graft_opt config_fuse_options[] = {
 	  .help = "threads that read requests, auto or 1 to 64" },
 	{ .key = "read-only", .dflt = "false", .type = GRAFT_OPT_BOOL, FUSE(read_only),
 	  .help = "mount it read-only, which spares the kernel a GETATTR for each file that was read" },
+	{ .key = "takeover", .dflt = "no", .type = GRAFT_OPT_ENUM, FUSE(takeover), .choices = takeovers,
+	  .help = "go on with the mount of a process before, told to by the API: no, auto (if that has crashed), yes" },
+	{ .key = "failover", .dflt = "none", .type = GRAFT_OPT_ENUM, FUSE(failover), .choices = failovers,
+	  .help = "what becomes of requests that a crashed process had taken" },
 	LIMITS(fuse_settings),
 	FLAGS(fuse_settings),
 	FLAG(fuse_settings, "passthrough", CONFIG_KEY_PASSTHROUGH,

@@ -38,6 +38,15 @@ struct control_flight {
 	uint64_t since; /* ns since 1970 */
 };
 
+/* A connection of /dev/fuse on its way from one process to another. */
+struct control_connection {
+	int fd;
+	uint64_t dev; /* of its file system, major << 20 | minor */
+	/* What INIT agreed on: flags of the kernel and of the answer (both 0: there was none), and the answer's words. */
+	uint64_t offered, enabled;
+	uint32_t minor, max_write, max_readahead;
+};
+
 /* What the module may call, on any thread that may block unless said otherwise. server is the first argument's cookie. */
 struct control_host {
 	uint32_t version; /* CONTROL_VERSION */
@@ -81,6 +90,13 @@ struct control_host {
 
 	/* Prints the effective configuration as INI. */
 	int (*dump_config)(void *server, FILE *to, struct graft_error *err);
+	/* The connection of the transport of /dev/fuse: see doors.h. waits: it starts without one. May block. */
+	bool waits;
+	int (*connection_give)(void *server, struct control_connection *c, struct graft_error *err);
+	int (*connection_take)(void *server, const struct control_connection *c, struct graft_error *err);
+	void (*connection_untake)(void *server);
+	int (*connection_begin)(void *server, struct graft_error *err);
+	int (*connection_leave)(void *server, struct graft_error *err);
 	/* Asks for an orderly end, as SIGTERM does. Returns at once. */
 	void (*stop)(void *server);
 	/* Runs fn(arg) on a thread for such calls, where it may block; several at a time. */

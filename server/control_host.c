@@ -3,6 +3,7 @@
 #include "server/control_host.h"
 
 #include "lib/clock.h"
+#include "lib/cleanup.h"
 #include "lib/log.h"
 #include "server/fuse/conn.h"
 #include "server/fuse/opcodes.h"
@@ -206,6 +207,65 @@ static int host_dump_config(void *server, FILE *to, struct graft_error *err)
 	return config_dump(s->config, to, err);
 }
 
+/* --- a connection that goes from process to process */
+
+static int no_doors(struct graft_error *err)
+{
+	return error_set(err, ESHUTDOWN, "the daemon starts or ends");
+}
+
+static int host_connection_give(void *server, struct control_connection *c, struct graft_error *err)
+{
+	struct control_server *s = server;
+	struct doors_connection d;
+
+	LOCK_SCOPE(&s->handover);
+	int res = s->doors ? doors_give(s->doors, &d, err) : no_doors(err);
+	if (res)
+		return res;
+	*c = (struct control_connection){ d.fd,		d.dev,		  d.init.offered,      d.init.enabled,
+					  d.init.minor, d.init.max_write, d.init.max_readahead };
+	return 0;
+}
+
+static int host_connection_take(void *server, const struct control_connection *c, struct graft_error *err)
+{
+	struct control_server *s = server;
+	const struct doors_connection d = {
+		.fd = c->fd,
+		.dev = c->dev,
+		.init = { c->offered, c->enabled, c->minor, c->max_write, c->max_readahead },
+	};
+
+	LOCK_SCOPE(&s->handover);
+	return s->doors ? doors_take(s->doors, &d, err) : no_doors(err);
+}
+
+static void host_connection_untake(void *server)
+{
+	struct control_server *s = server;
+
+	LOCK_SCOPE(&s->handover);
+	if (s->doors)
+		doors_untake(s->doors);
+}
+
+static int host_connection_begin(void *server, struct graft_error *err)
+{
+	struct control_server *s = server;
+
+	LOCK_SCOPE(&s->handover);
+	return s->doors ? doors_begin(s->doors, err) : no_doors(err);
+}
+
+static int host_connection_leave(void *server, struct graft_error *err)
+{
+	struct control_server *s = server;
+
+	LOCK_SCOPE(&s->handover);
+	return s->doors ? doors_leave(s->doors, err) : no_doors(err);
+}
+
 static void host_stop(void *server)
 {
 	const struct control_server *s = server;
@@ -269,6 +329,12 @@ void control_host_init(struct control_host *host, struct control_server *s)
 		.reads = op_stats_reads,
 		.op_name = host_op_name,
 		.dump_config = host_dump_config,
+		.waits = s->waits,
+		.connection_give = host_connection_give,
+		.connection_take = host_connection_take,
+		.connection_untake = host_connection_untake,
+		.connection_begin = host_connection_begin,
+		.connection_leave = host_connection_leave,
 		.stop = host_stop,
 		.run = host_run,
 	};

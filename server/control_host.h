@@ -14,6 +14,8 @@ struct control_server {
 	struct life *life;
 	struct server *server;
 	struct doors *doors; /* NULL until they are made */
+	bool waits;          /* the transport of /dev/fuse waits for a connection */
+	pthread_mutex_t handover; /* held while one of connection_* works: doors stays */
 };
 
 /* host is the module's for its life; so is s, of which config is set already. */

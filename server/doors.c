@@ -23,6 +23,8 @@ struct way {
 	struct fuse_door fuse;
 	struct transport *transport;
 	struct outside_fuse outside; /* for a transport of /dev/fuse in a sandbox */
+	struct init_keep keep;       /* for one that may go from process to process */
+	uint32_t failover;           /* enum fuse_dev_drain */
 	bool started;
 };
 
@@ -30,6 +32,8 @@ struct doors {
 	struct queue_crowd crowd; /* of all vhost-user transports */
 	int ended_fd;
 	_Atomic uint32_t left; /* transports that have not ended */
+	bool waits; /* for a connection */
+	pthread_mutex_t lock; /* of starting and stopping: way.started, stopped */
 	bool stopped;
 	uint32_t n;       /* of the configuration */
 	struct way way[]; /* in its order; transport is NULL until it is made */
@@ -91,7 +95,7 @@ static struct transport *make_vhost_user(struct doors *d, const struct transport
 	return t;
 }
 
-static struct transport *make_dev_fuse(const struct config *all, uint32_t i, struct way *way, struct graft_error *err)
+static struct transport *make_dev_fuse(const struct config *all, uint32_t i, bool waits, struct way *way, struct graft_error *err)
 {
 	const struct transport_config *c = &all->transports[i];
 	struct outside *outside = way->fuse.server->outside;
@@ -102,6 +106,8 @@ static struct transport *make_dev_fuse(const struct config *all, uint32_t i, str
 		.source = c->mount_source ? c->mount_source : all->server.instance,
 		.threads = c->threads,
 		.read_only = c->read_only,
+		.shared = way->fuse.keep != NULL,
+		.adopts = waits,
 	};
 
 	if (outside) {
@@ -118,9 +124,12 @@ static int make(struct doors *d, struct way *way, const struct config *config, u
 {
 	const struct transport_config *c = &config->transports[i];
 
+	way->failover = c->failover;
 	way->fuse = (struct fuse_door){ .server = server, .name = c->name, .keys = c->flag, .limits = c->limits };
+	if (c->kind == GRAFT_DEV_FUSE && (config->server.supervisor || c->takeover != CONFIG_TAKEOVER_NO))
+		way->fuse.keep = &way->keep;
 	if (c->kind == GRAFT_DEV_FUSE)
-		way->transport = make_dev_fuse(config, i, way, err);
+		way->transport = make_dev_fuse(config, i, d->waits, way, err);
 	else
 		way->transport = make_vhost_user(d, c, way, err);
 	if (!way->transport)
@@ -154,7 +163,10 @@ struct doors *doors_new(const struct config *config, struct server *server, stru
 	}
 	memset(d, 0, bytes);
 	queue_crowd_init(&d->crowd, cpu_count());
+	pthread_mutex_init(&d->lock, NULL);
 	d->n = config->ntransports;
+	for (uint32_t i = 0; i < d->n; i++)
+		init_keep_init(&d->way[i].keep);
 	atomic_init(&d->left, d->n);
 	d->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int res = d->ended_fd < 0 ? error_set(err, errno, "making an eventfd") : 0;
@@ -171,16 +183,98 @@ int doors_look(struct doors *d, const struct config *config, struct server *serv
 	return make_some(d, true, config, server, err);
 }
 
+void doors_wait(struct doors *d)
+{
+	d->waits = true;
+}
+
 int doors_start(struct doors *d, struct graft_error *err)
 {
 	for (uint32_t i = 0; i < d->n; i++) {
 		struct transport *t = d->way[i].transport;
 
+		if (d->waits && t->ops->kind == GRAFT_DEV_FUSE)
+			continue;
 		if (t->ops->start(t, err))
 			return error_wrap(err, "[transport %s]", d->way[i].fuse.name);
 		d->way[i].started = true;
 	}
 	return 0;
+}
+
+/* ---- from process to process ---- */
+
+static struct way *dev_fuse(struct doors *d, struct graft_error *err)
+{
+	for (uint32_t i = 0; i < d->n; i++) {
+		if (d->way[i].transport->ops->kind == GRAFT_DEV_FUSE && d->way[i].fuse.keep)
+			return &d->way[i];
+	}
+	error_set(err, EOPNOTSUPP, "there is no transport of /dev/fuse with a supervisor");
+	return NULL;
+}
+
+int doors_give(struct doors *d, struct doors_connection *c, struct graft_error *err)
+{
+	struct way *way = dev_fuse(d, err);
+
+	if (!way)
+		return -EOPNOTSUPP;
+	if (!init_keep_get(&way->keep, &c->init))
+		return error_set(err, ENOTCONN, "the kernel has not said INIT yet");
+	c->fd = fuse_dev_share(way->transport, &c->dev);
+	return c->fd < 0 ? error_set(err, -c->fd, "there is no connection: %s", strerror(-c->fd)) : 0;
+}
+
+int doors_take(struct doors *d, const struct doors_connection *c, struct graft_error *err)
+{
+	struct way *way = dev_fuse(d, err);
+
+	if (!way)
+		return -EOPNOTSUPP;
+	if (!d->waits || way->started)
+		return error_set(err, EBUSY, "a connection is served already");
+	int res = fuse_dev_adopt(way->transport, c->fd, c->dev, (enum fuse_dev_drain)way->failover, err);
+	if (!res)
+		init_keep_resume(&way->keep, c->init.enabled || c->init.offered ? &c->init : NULL);
+	return res;
+}
+
+void doors_untake(struct doors *d)
+{
+	struct way *way = dev_fuse(d, NULL);
+
+	if (!way)
+		return;
+	fuse_dev_disown(way->transport);
+	init_keep_resume(&way->keep, NULL);
+}
+
+int doors_begin(struct doors *d, struct graft_error *err)
+{
+	struct way *way = dev_fuse(d, err);
+
+	if (!way)
+		return -EOPNOTSUPP;
+	LOCK_SCOPE(&d->lock);
+	if (d->stopped || way->started)
+		return error_set(err, EBUSY, d->stopped ? "the daemon ends" : "it is served already");
+	int res = way->transport->ops->start(way->transport, err);
+	way->started = !res;
+	return res;
+}
+
+int doors_leave(struct doors *d, struct graft_error *err)
+{
+	struct way *way = dev_fuse(d, err);
+
+	if (!way)
+		return -EOPNOTSUPP;
+	if (!way->started)
+		return 0;
+	fuse_dev_leave(way->transport);
+	int res = way->transport->ops->join(way->transport);
+	return res ? error_set(err, -res, "the transport ended for a fault: %s", strerror(-res)) : 0;
 }
 
 int doors_each(const struct doors *d, int (*fn)(const char *name, const struct transport *t, void *arg), void *arg)
@@ -209,12 +303,14 @@ static int end(struct way *way)
 
 void doors_stop(struct doors *d)
 {
-	for (uint32_t i = 0; d && !d->stopped && i < d->n; i++) {
+	if (!d)
+		return;
+	LOCK_SCOPE(&d->lock);
+	for (uint32_t i = 0; !d->stopped && i < d->n; i++) {
 		if (d->way[i].started)
 			d->way[i].transport->ops->stop(d->way[i].transport);
 	}
-	if (d)
-		d->stopped = true;
+	d->stopped = true;
 }
 
 int doors_free(struct doors *d)
@@ -227,8 +323,10 @@ int doors_free(struct doors *d)
 	for (uint32_t i = 0; i < d->n; i++) {
 		int one = end(&d->way[i]);
 
+		init_keep_fini(&d->way[i].keep);
 		res = res ? res : one;
 	}
+	pthread_mutex_destroy(&d->lock);
 	cleanup_close(&d->ended_fd);
 	free(d);
 	return res;

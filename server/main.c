@@ -15,6 +15,7 @@
 #include "server/sandbox/sandbox.h"
 #include "server/sandbox/seccomp.h"
 #include "server/sd_notify.h"
+#include "server/takeover.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -37,6 +38,7 @@ struct parts {
 	struct control *control;
 	struct server *server;
 	struct doors *doors;
+	bool waits; /* for a connection of /dev/fuse and its mounts, which another process has */
 	struct landlock landlock;
 	struct sandbox sandbox;
 };
@@ -49,8 +51,13 @@ static int open_control(struct parts *p, struct graft_error *err)
 	int res = control_library_open(&p->library, err);
 	if (res)
 		return res;
-	p->control_server =
-		(struct control_server){ .config = p->config, .registry = p->registry, .life = p->life };
+	p->control_server = (struct control_server){
+		.config = p->config,
+		.registry = p->registry,
+		.life = p->life,
+		.waits = p->waits,
+		.handover = PTHREAD_MUTEX_INITIALIZER,
+	};
 	control_host_init(&p->control_host, &p->control_server);
 	return p->library.module->open(&p->control_host, &p->control, err);
 }
@@ -76,6 +83,8 @@ static int make_server(struct parts *p, struct graft_error *err)
 static int make_doors(struct parts *p, struct graft_error *err)
 {
 	p->doors = doors_new(p->config, p->server, err);
+	if (p->doors && p->waits)
+		doors_wait(p->doors);
 	p->control_server.doors = p->doors;
 	return p->doors ? 0 : -err->code;
 }
@@ -99,6 +108,7 @@ static int open_all(struct parts *p, struct graft_error *err)
 {
 	const char *pid_file = p->config->server.pid_file;
 
+	p->waits = takeover_waits(p->config);
 	p->notify_res = sd_notify_open(&p->notify_fd);
 	p->life = life_new(p->cli->door, err);
 	if (!p->life)
@@ -165,7 +175,7 @@ static int make_mounts(struct parts *p, struct graft_error *err)
 	watch_starting(p->server->watch, true);
 	if (p->config->server.node_ids == CONFIG_NODE_IDS_NYDUSD)
 		p->server->node_bits = SERVER_NODE_BITS_NYDUSD;
-	for (uint32_t i = 0; i < p->config->nmounts && !res; i++)
+	for (uint32_t i = 0; i < p->config->nmounts && !res && !p->waits; i++)
 		res = server_mount(p->server, &p->config->mounts[i], err);
 	return res;
 }
@@ -212,7 +222,9 @@ static int take_down(struct parts *p)
 	if (p->control)
 		p->library.module->stop(p->control);
 	life_ending(p->life, "requests of a transport still run");
+	pthread_mutex_lock(&p->control_server.handover);
 	p->control_server.doors = NULL;
+	pthread_mutex_unlock(&p->control_server.handover);
 	int fault = doors_free(p->doors);
 	life_ending(p->life, "a mount is still being ended");
 	life_watch(p->life, NULL);

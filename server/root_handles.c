@@ -3,6 +3,7 @@
 #include "server/root_handles.h"
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,9 +15,9 @@ struct root_handle_entry {
 	bool used;
 };
 
-void root_handles_init(struct root_handles *t)
+void root_handles_init(struct root_handles *t, bool others)
 {
-	*t = (struct root_handles){ 0 };
+	*t = (struct root_handles){ .first = others ? (uint32_t)(clock_ns(CLOCK_REALTIME) >> 16) : 0 };
 	pthread_mutex_init(&t->lock, NULL);
 }
 
@@ -57,7 +58,7 @@ int root_handles_add(struct root_handles *t, const struct root_handle *h, uint64
 		if (res)
 			return res;
 		i = t->n++;
-		t->entries[i].generation = 0;
+		t->entries[i].generation = t->first;
 	}
 	struct root_handle_entry *e = &t->entries[i];
 	e->handle = *h;

@@ -27,9 +27,11 @@ struct root_handles {
 	struct root_handle_entry *entries;
 	uint32_t n, room;
 	uint32_t free; /* index + 1 of the first free one, 0: none */
+	uint32_t first; /* generation before the first */
 };
 
-void root_handles_init(struct root_handles *t);
+/* others: the client has handles that another process gave it, and none of them shall be taken for one of these. */
+void root_handles_init(struct root_handles *t, bool others);
 void root_handles_fini(struct root_handles *t);
 /* 0 with *wire; -ENFILE, -ENOMEM. */
 int root_handles_add(struct root_handles *t, const struct root_handle *h, uint64_t *wire);

@@ -24,7 +24,8 @@ struct session *session_new(struct fuse_conn *c, const struct graft_session *pub
 	s->pub = *pub;
 	s->conn = c;
 	atomic_init(&s->refs, 1);
-	root_handles_init(&s->roots);
+	s->resumed = c->resumed;
+	root_handles_init(&s->roots, c->resumed);
 	s->nodes.max = s->pub.max_nodes = c->door->limits.nodes;
 	s->open.max = s->pub.max_open = c->door->limits.open;
 	return s;

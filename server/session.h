@@ -74,6 +74,7 @@ struct session {
 	struct fuse_conn *conn;
 	_Atomic uint32_t refs; /* views, session_mounts, and one of the connection while it is the present one */
 	struct root_handles roots;
+	bool resumed; /* another process began it: the client may have handles of node 1 that are not in roots */
 	/* only the thread of changes, see mount_table.h */
 	struct session_slot *slots;
 	uint32_t nslots;

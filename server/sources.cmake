@@ -6,5 +6,5 @@ set(GRAFT_SERVER_SOURCES
 	request.c root_handles.c sd_notify.c server.c session.c stack.c state.c uring.c view.c watch.c workers.c
 	sandbox/landlock.c sandbox/line.c sandbox/outside.c sandbox/outside_wire.c sandbox/root.c sandbox/userns.c
 	fuse/backing.c fuse/conn.c fuse/control.c fuse/crossing.c fuse/decode.c fuse/ext.c fuse/forget.c fuse/init.c fuse/internal.c
-	fuse/listing.c fuse/notify.c fuse/opcodes.c fuse/pseudo.c fuse/reply.c fuse/router.c fuse/serve.c)
+	fuse/listing.c fuse/notify.c fuse/opcodes.c fuse/pseudo.c fuse/reply.c fuse/resume.c fuse/router.c fuse/serve.c)
 list(TRANSFORM GRAFT_SERVER_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/server/)

@@ -210,6 +210,16 @@ int fuse_dev_mount_point(struct fuse_dev_mount *m, const char *mountpoint, struc
 	return p.is_dir ? 0 : error_set(err, ENOTDIR, "mount point %s: not a directory", mountpoint);
 }
 
+bool fuse_dev_mount_there(const char *mountpoint)
+{
+	struct fuse_dev_mount m;
+	struct mount_line line;
+	struct place p;
+
+	return !fuse_dev_mount_point(&m, mountpoint, NULL) && !look_at(m.dir, &p) && p.is_root && find_line(p.id, &line) &&
+	       is_fuse(&line);
+}
+
 int fuse_dev_mount_adopt(struct fuse_dev_mount *m, uint64_t dev)
 {
 	struct mount_line line;

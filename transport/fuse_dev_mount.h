@@ -25,6 +25,8 @@ struct fuse_dev_mount {
 
 /* Finds the directory, whatever is mounted on it: fuse_dev_mount_adopt comes in the place of make. 0 or -errno with err. */
 int fuse_dev_mount_point(struct fuse_dev_mount *m, const char *mountpoint, struct graft_error *err);
+/* A FUSE file system, anybody's, is mounted on the directory. Asks nobody who may serve it. */
+bool fuse_dev_mount_there(const char *mountpoint);
 /* The mount of that device (major << 20 | minor) is ours now. -ENOENT: this process does not see it. */
 int fuse_dev_mount_adopt(struct fuse_dev_mount *m, uint64_t dev);
 

@@ -11,6 +11,7 @@
 struct api {
 	const struct control_host *host;
 	struct manager *manager;
+	struct upgrade *upgrade; /* NULL in tests of what does not ask for it: then the state is RUNNING */
 	uint64_t started; /* seconds of CLOCK_BOOTTIME */
 };
 
@@ -25,6 +26,7 @@ struct request {
 
 typedef void api_handler(const struct api *api, struct request *req);
 
+struct upgrade;
 struct route;
 /* Whether its address is graftfs's own, and not nydusd's: those have other limits and forms of errors. */
 bool route_is_own(const struct request *req);
@@ -42,7 +44,9 @@ void route_refuse(struct request *req, unsigned status, int code, const char *te
 void route_refuse_connection(struct request *req);
 
 /* nydusd's API: nydus.c, nydus_info.c. */
-api_handler nydus_daemon_get, nydus_daemon_v2_get, nydus_daemon_put, nydus_start, nydus_exit, nydus_events;
+api_handler nydus_daemon_get, nydus_daemon_v2_get, nydus_daemon_put, nydus_events;
+/* nydus_life.c */
+api_handler nydus_start, nydus_exit, nydus_sendfd, nydus_takeover;
 api_handler nydus_backend, nydus_mount;
 /* nydus_metrics.c, nydus_caches.c */
 api_handler nydus_metrics_global, nydus_metrics_files, nydus_metrics_pattern, nydus_metrics_inflight;

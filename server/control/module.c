@@ -6,6 +6,7 @@
 #include "server/control/http.h"
 #include "server/control/listen.h"
 #include "server/control/nydus_config.h"
+#include "server/control/upgrade/upgrade.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ static void control_close(struct control *c)
 {
 	http_free(c->http);
 	unix_listener_close(&c->listener);
+	upgrade_free(c->api.upgrade);
 	manager_free(c->api.manager);
 	free(c);
 }
@@ -36,7 +38,9 @@ static int control_open(const struct control_host *host, struct control **contro
 	c->api.host = host;
 	c->api.manager = manager_new(host, err);
 	mode_t mode = set->api_peers == CONFIG_API_PEERS_ANY ? 0666 : 0600;
-	if (!c->api.manager || api_listener_open(&c->listener, set->api_socket, mode, err) < 0) {
+	if (c->api.manager)
+		c->api.upgrade = upgrade_new(host, c->api.manager, err);
+	if (!c->api.upgrade || api_listener_open(&c->listener, set->api_socket, mode, err) < 0) {
 		control_close(c);
 		return -err->code;
 	}

@@ -2,6 +2,7 @@
 /* nydusd's /api/v1/daemon: what a client learns about the daemon, its start and its end. */
 #include "server/control/api.h"
 #include "server/control/nydus_config.h"
+#include "server/control/upgrade/upgrade.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,10 +57,13 @@ static void answer_info(const struct api *api, struct request *req, json_t *back
 				    "rustc", "none (C, " CONTROL_COMPILER ")");
 	const char *instance = api->host->config->server.instance;
 
+	const char *supervisor = api->host->config->server.supervisor;
+
 	answer_json(&req->answer, 200,
-		    json_pack("{s:o, s:o, s:n, s:s, s:o}", "version", version, "id",
-			      instance ? answer_string(instance) : json_null(), "supervisor", "state", "RUNNING",
-			      "backend_collection", backends));
+		    json_pack("{s:o, s:o, s:o, s:s, s:o}", "version", version, "id",
+			      instance ? answer_string(instance) : json_null(), "supervisor",
+			      supervisor ? answer_string(supervisor) : json_null(), "state",
+			      api->upgrade ? upgrade_state(api->upgrade) : "RUNNING", "backend_collection", backends));
 }
 
 void nydus_daemon_get(const struct api *api, struct request *req)
@@ -75,20 +79,6 @@ void nydus_daemon_get(const struct api *api, struct request *req)
 void nydus_daemon_v2_get(const struct api *api, struct request *req)
 {
 	answer_info(api, req, json_null());
-}
-
-/* Requests are served from the first moment, so that there is nothing to start. */
-void nydus_start(const struct api *api, struct request *req)
-{
-	(void)api;
-	answer_nydus(&req->answer, 400, "Configure(DaemonAbnormal(UnexpectedEvent(", "Start", ")))");
-}
-
-void nydus_exit(const struct api *api, struct request *req)
-{
-	(void)api;
-	answer_empty(&req->answer, 204);
-	req->answer.stop = true;
 }
 
 /* Errors go to the log, not to a ring in memory. */

@@ -14,14 +14,18 @@ endforeach()
 # From bytes of a request to an answer, without HTTP.
 set(GRAFT_CONTROL_API_SOURCES)
 foreach(name answer body json_check graft_info graft_mounts graft_stats nydus nydus_body nydus_caches nydus_config nydus_figures nydus_info
-	nydus_metrics openmetrics routes spec uri)
+	nydus_life nydus_metrics openmetrics routes spec uri)
 	list(APPEND GRAFT_CONTROL_API_SOURCES ${control_dir}/${name}.c)
 endforeach()
-# What daemons hand to each other.
+# What daemons hand to each other, and how.
+foreach(name handover handover_records supervisor upgrade)
+	list(APPEND GRAFT_CONTROL_API_SOURCES ${control_dir}/upgrade/${name}.c)
+endforeach()
 set(GRAFT_CONTROL_FORMAT_SOURCES)
 foreach(name crc64 nydus_state wire)
 	list(APPEND GRAFT_CONTROL_FORMAT_SOURCES ${control_dir}/upgrade/${name}.c)
 endforeach()
+list(APPEND GRAFT_CONTROL_API_SOURCES ${GRAFT_CONTROL_FORMAT_SOURCES})
 set(GRAFT_CONTROL_HTTP_SOURCES ${control_dir}/http.c ${control_dir}/http_limits.c ${control_dir}/listen.c ${control_dir}/module.c)
 set(GRAFT_CONTROL_LIBS graft_nydus PkgConfig::MICROHTTPD PkgConfig::JANSSON)
 

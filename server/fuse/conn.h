@@ -15,6 +15,7 @@ struct fuse_door {
 	const char *name;     /* for the log */
 	const uint32_t *keys; /* enum config_flag, by enum config_flag_key */
 	struct guest_limits limits; /* of each client */
+	struct init_keep *keep; /* of its one client, which another process may take over; or NULL. See resume.h */
 };
 
 struct conn_queue; /* a queue's shard of the counts */
@@ -31,6 +32,7 @@ struct fuse_conn {
 	_Atomic(struct view *) view; /* NULL before INIT and after DESTROY */
 	_Atomic bool retiring;       /* some view waits to be freed */
 	_Atomic bool backing_refused, backing_told; /* fuse/backing.c; relaxed */
+	bool resumed; /* its INIT was another process's; set before a view is shown */
 	_Atomic bool opens_wait; /* backing files take a while, so opens run on workers; relaxed */
 	_Alignas(64) struct async_list async; /* written by requests that went ASYNC: apart from what each request reads */
 	struct work reap;

@@ -5,6 +5,7 @@
 #include "server/fuse/backing.h"
 #include "server/fuse/decode.h"
 #include "server/fuse/init.h"
+#include "server/fuse/resume.h"
 
 #include "lib/log.h"
 
@@ -45,7 +46,7 @@ static int run_init(struct request *r)
 {
 	struct fuse_conn *c = r->conn;
 	struct mount_table *mounts = &c->server->mounts;
-	struct init_policy policy = { .keys = c->door->keys };
+	struct init_policy policy = { .keys = c->door->keys, .portable = c->door->keep != NULL };
 	struct fuse_init_out *out = (void *)r->out;
 	struct graft_error err = { 0 };
 	uint64_t flags;
@@ -63,8 +64,10 @@ static int run_init(struct request *r)
 		return 0;
 	if (!res)
 		res = open_session(c, out, flags);
-	if (!res)
+	if (!res) {
 		backing_settle(c, &policy, flags);
+		init_keep_set(c->door->keep, (const void *)r->in, out, flags);
+	}
 	if (!err.code && res)
 		error_set(&err, -res, "INIT failed: no session could be opened");
 	if (res)

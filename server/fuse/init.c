@@ -96,6 +96,10 @@ static bool asked_for(const struct flag_row *row, const struct init_policy *p)
 {
 	uint64_t want = p->want & ACL_FLAGS ? p->want | ACL_FLAGS : p->want;
 
+	bool insisted = p->need & row->flag || (row->policy == KEY && p->keys[row->key] == CONFIG_FLAG_ALWAYS);
+
+	if (p->portable && !insisted && !(row->flag & INIT_PORTABLE))
+		return false;
 	switch ((enum policy)row->policy) {
 	case ALWAYS:
 		return true;

@@ -15,7 +15,11 @@
 struct init_policy {
 	uint64_t can, want, need; /* FUSE_*: all mounts can, some want, some need */
 	const uint32_t *keys;     /* enum config_flag, by enum config_flag_key */
+	bool portable; /* the session may go to nydusd: what that does not know only where it is insisted on */
 };
+
+/* Flags that nydusd 2.4 knows, by which a session may go from one daemon to the other. */
+#define INIT_PORTABLE UINT64_C(0x825fffffff)
 
 /*
  * Fills the reply and *enabled. 0; 1: only the major version was told, the client asks again; -EPROTO with err, which

@@ -7,6 +7,7 @@
 #include "server/fuse/decode.h"
 #include "server/fuse/forget.h"
 #include "server/fuse/reply.h"
+#include "server/fuse/resume.h"
 #include "server/fuse/router.h"
 
 #include "lib/clock.h"
@@ -224,7 +225,12 @@ static bool serve(void *conn, struct transport_request *t)
 
 static void *client_connect(void *user, struct transport *t)
 {
-	return conn_new(user, t);
+	struct fuse_conn *c = conn_new(user, t);
+
+	if (!c || !resume_session(c))
+		return c;
+	conn_free(c);
+	return NULL;
 }
 
 static void client_disconnect(void *conn)

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include <graftfs/fuse.h>
 
@@ -172,6 +173,17 @@ static const struct seccomp_rule log_rotation[] = {
 	CALL(lseek),
 };
 
+/* It is connected to, given the mount and asked for it. */
+static const struct seccomp_rule supervisor[] = {
+	WITH(socket, 0, AF_UNIX),
+	CALL(connect),
+	CALL(sendto),
+	CALL(sendmsg),
+	CALL(recvmsg),
+	WITH(fcntl, 1, F_SETFL),
+	WITH(fcntl, 1, F_GETFL),
+};
+
 #ifdef GRAFT_SANITIZED
 #define SANITIZER "the sanitizers' own: reports, and the search for leaks at the end"
 static const struct seccomp_rule sanitizers[] = {
@@ -243,6 +255,12 @@ static bool wants_log_rotation(const struct config *c, bool outside)
 	return c->server.log_rotation;
 }
 
+static bool wants_supervisor(const struct config *c, bool outside)
+{
+	(void)outside;
+	return c->server.supervisor != NULL;
+}
+
 #define PART(label, when, table) { .name = label, .wanted = when, .rules = table, .n = sizeof(table) / sizeof((table)[0]) }
 
 const struct seccomp_part seccomp_parts[] = {
@@ -254,6 +272,7 @@ const struct seccomp_part seccomp_parts[] = {
 	PART("outside", wants_outside, outside_client),
 	PART("control", wants_control, control),
 	PART("log rotation", wants_log_rotation, log_rotation),
+	PART("supervisor", wants_supervisor, supervisor),
 #ifdef GRAFT_SANITIZED
 	PART("sanitizers", NULL, sanitizers),
 #endif

@@ -7,6 +7,7 @@
 #include "tests/unit/control_rig.h"
 
 #include "server/control/api.h"
+#include "server/control/upgrade/upgrade.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ static void check_answer(const struct answer *a)
 
 static void serve(struct manager *manager, char *method, const char *target, const char *body, size_t len)
 {
-	struct api api = { .host = fake_host(), .manager = manager };
+	struct api api = { .host = fake_host(), .manager = manager, .upgrade = upgrade_new(fake_host(), manager, NULL) };
 	struct request req = { .method = method, .body = len ? body : NULL, .body_len = len };
 
 	if (uri_init(&req.uri, target) == 0) {
@@ -37,6 +38,7 @@ static void serve(struct manager *manager, char *method, const char *target, con
 			route_run(route, &api, &req);
 		check_answer(&req.answer);
 	}
+	upgrade_free(api.upgrade);
 	answer_fini(&req.answer);
 	uri_fini(&req.uri);
 }

@@ -14,6 +14,9 @@ graft_add_unit_test(control-module LIBS control-for-tests ${CMAKE_DL_LIBS} SOURC
 target_compile_definitions(test-control-module PRIVATE CONTROL_MODULE="$<TARGET_FILE:control>")
 add_dependencies(test-control-module control)
 
+graft_add_unit_test(control-upgrade LIBS control-for-tests SOURCES control_upgrade_test.c)
+target_compile_definitions(test-control-upgrade PRIVATE NYDUS_STATES="${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/nydus-state")
+
 # The states that daemons hand over: recorded ones are the fuzzer's first inputs.
 graft_add_unit_test(control-nydus-state LIBS graft_lib SOURCES control_nydus_state_test.c ${GRAFT_CONTROL_FORMAT_SOURCES})
 target_compile_definitions(test-control-nydus-state PRIVATE NYDUS_STATES="${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/nydus-state")

@@ -5,7 +5,9 @@
 #include "lib/cleanup.h"
 #include "server/control/manager.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static struct {
 	pthread_mutex_t lock;
@@ -23,6 +25,8 @@ static struct {
 	uint32_t flights, hidden; /* requests under way; transports that are not there, a bit for each */
 	int level;
 	bool refuse_work, no_dump, no_rafs;
+	bool has_fuse, has_init;
+	struct fake_connection connection;
 	char broken[128];
 } fake = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
@@ -67,7 +71,8 @@ void fake_reset(void)
 	fake.waiting = fake.stops = fake.released = 0;
 	fake.flights = fake.hidden = 0;
 	fake.level = GRAFT_LOG_INFO;
-	fake.refuse_work = fake.no_dump = fake.no_rafs = false;
+	fake.refuse_work = fake.no_dump = fake.no_rafs = fake.has_fuse = fake.has_init = false;
+	fake.connection = (struct fake_connection){ 0 };
 	fake.broken[0] = '\0';
 	config.server.api_peers = CONFIG_API_PEERS_OWNER;
 }
@@ -503,6 +508,108 @@ static int host_dump(void *server, FILE *to, struct graft_error *err)
 	return 0;
 }
 
+/* --- a connection of /dev/fuse: /dev/null */
+
+static int host_each_place(void *server, int (*fn)(const struct place_record *, void *), void *arg)
+{
+	const struct place_record place = { 2, 1, "images" };
+
+	(void)server;
+	return fn(&place, arg);
+}
+
+static uint64_t host_last_place(void *server)
+{
+	(void)server;
+	return 2;
+}
+
+static int host_restore_places(void *server, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err)
+{
+	(void)server;
+	(void)list;
+	(void)err;
+	LOCK_SCOPE(&fake.lock);
+	fake.connection.nplaces = n;
+	fake.connection.last_place = last_id;
+	return 0;
+}
+
+/* lock held. */
+static int check_fuse(struct graft_error *err)
+{
+	return fake.has_fuse ? 0 : error_set(err, EOPNOTSUPP, "no /dev/fuse");
+}
+
+static int host_connection_give(void *server, struct control_connection *c, struct graft_error *err)
+{
+	(void)server;
+	LOCK_SCOPE(&fake.lock);
+	int res = check_fuse(err);
+	if (!res && !fake.has_init)
+		res = error_set(err, ENOTCONN, "no INIT yet");
+	if (res)
+		return res;
+	fake.connection.gives++;
+	*c = (struct control_connection){ open("/dev/null", O_RDWR | O_CLOEXEC), 42, UINT64_C(0x8053fffffb), 0x12c5f829, 45, 1 << 20, 1 };
+	return 0;
+}
+
+static int host_connection_take(void *server, const struct control_connection *c, struct graft_error *err)
+{
+	struct stat st;
+
+	(void)server;
+	if (fstat(c->fd, &st) < 0 || !S_ISCHR(st.st_mode))
+		return error_set(err, EINVAL, "the descriptor is not one of /dev/fuse");
+	close(c->fd);
+	LOCK_SCOPE(&fake.lock);
+	fake.connection.takes++;
+	fake.connection.dev = c->dev;
+	fake.connection.offered = c->offered;
+	fake.connection.enabled = c->enabled;
+	return 0;
+}
+
+static void host_connection_untake(void *server)
+{
+	(void)server;
+	LOCK_SCOPE(&fake.lock);
+	fake.connection.untakes++;
+}
+
+static int host_connection_begin(void *server, struct graft_error *err)
+{
+	(void)server;
+	LOCK_SCOPE(&fake.lock);
+	fake.connection.begins++;
+	return check_fuse(err);
+}
+
+static int host_connection_leave(void *server, struct graft_error *err)
+{
+	(void)server;
+	LOCK_SCOPE(&fake.lock);
+	fake.connection.leaves++;
+	return check_fuse(err);
+}
+
+static bool waits;
+
+void fake_fuse(bool has, bool init, bool waits_)
+{
+	LOCK_SCOPE(&fake.lock);
+	fake.has_fuse = has;
+	fake.has_init = init;
+	waits = waits_;
+}
+
+struct fake_connection fake_connection(void)
+{
+	LOCK_SCOPE(&fake.lock);
+	return fake.connection;
+}
+
 static void host_stop(void *server)
 {
 	(void)server;
@@ -572,8 +679,17 @@ const struct control_host *fake_host(void)
 		.dump_config = host_dump,
 		.stop = host_stop,
 		.run = host_run,
+		.each_place = host_each_place,
+		.last_place = host_last_place,
+		.restore_places = host_restore_places,
+		.connection_give = host_connection_give,
+		.connection_take = host_connection_take,
+		.connection_untake = host_connection_untake,
+		.connection_begin = host_connection_begin,
+		.connection_leave = host_connection_leave,
 	};
 
+	host.waits = waits;
 	host.pid = getpid();
 	return &host;
 }

@@ -40,6 +40,15 @@ void fake_break(const char *at);
 /* How many mounts wait for it, and lets them go on. */
 unsigned fake_waiting(void);
 void fake_release(void);
+/* Whether the daemon has a transport of /dev/fuse, with a kernel that said INIT; and whether it waits for a connection. */
+void fake_fuse(bool has, bool init, bool waits);
+/* What became of the connection: given away, taken, served, left. How often. */
+struct fake_connection {
+	unsigned gives, takes, untakes, begins, leaves;
+	uint64_t dev, offered, enabled, last_place;
+	size_t nplaces;
+};
+struct fake_connection fake_connection(void);
 /* How often the daemon was asked to stop. */
 unsigned fake_stops(void);
 /* From now on nothing is run on workers. */

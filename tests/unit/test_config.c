@@ -169,6 +169,12 @@ static const struct bad bad_transport[] = {
 };
 
 static const struct bad bad_fuse[] = {
+	{ "[server]\nplugin-dir = " TEST_PLUGIN_DIR "\napi-socket = /run/a\nsupervisor = /run/s\n" FUSE MOUNT,
+	  "t.ini:4: supervisor: only with sandbox = none, in which the host's paths are to be seen" },
+	{ SERVER FUSE "takeover = yes\n" MOUNT, "t.ini:7: takeover: needs api-socket, by which it is told when" },
+	{ SERVER "api-socket = /run/a\nsupervisor = /run/s\n" FUSE "[transport fuse b]\nmountpoint = /b\n" MOUNT,
+	  "t.ini:6: supervisor: there may be only one [transport fuse] then" },
+	{ SERVER FUSE "failover = retry\n", "t.ini:7: failover = retry: must be one of: none resend flush" },
 	{ SERVER "[transport fuse]\n" MOUNT, "t.ini:5: [transport fuse]: key 'mountpoint' is missing" },
 	{ SERVER "[transport fuse]\nmountpoint = mnt\n", "t.ini:6: mountpoint = mnt: must be an absolute path" },
 	{ SERVER "[transport fuse]\nmountpoint = /mnt/\n" MOUNT,

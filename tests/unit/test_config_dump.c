@@ -80,7 +80,7 @@ static void test_keys_kept(void **state)
 		"[server]\ninstance = graftfs\nstate-dir = /run/s\napi-socket = /run/s/api\napi-peers = owner\n"
 		"api-only = false\nlog-file = /var/log/x\nlog-rotation-size = 0\n"
 		"syslog = false\npid-file = /run/x.pid\nlog-level = info\n",
-		"\n[transport fuse]\nmountpoint = /mnt/a;b\nthreads = 5\nread-only = false\nmax-nodes = 0\n"
+		"\n[transport fuse]\nmountpoint = /mnt/a;b\nthreads = 5\nread-only = false\ntakeover = no\nfailover = none\nmax-nodes = 0\n"
 		"max-open = 0\nmax-memory = 0\nwriteback = never\nposix-acl = auto\n"
 		"security-label = auto\nkillpriv-v2 = auto\nreaddirplus = auto\nallow-mmap = auto\nlocks = auto\nno-open = auto\n"
 		"passthrough = auto\n\n[",

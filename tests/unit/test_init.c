@@ -100,7 +100,7 @@ static void test_table(void **state)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		const struct expectation *e = &table[i];
 		uint32_t keys[CONFIG_KEY_COUNT] = { 0 };
-		struct init_policy policy = { e->can, e->want, e->need, keys };
+		struct init_policy policy = { e->can, e->want, e->need, keys, false };
 		struct fuse_init_in in = { .major = 7,
 					   .minor = 38,
 					   .max_readahead = 131072,
@@ -142,7 +142,7 @@ static void test_versions(void **state)
 		{ 0, 0, -EPROTO, 0 }, { 8, 0, 1, 45 },       { UINT32_MAX, 0, 1, 45 },
 	};
 	uint32_t keys[CONFIG_KEY_COUNT] = { 0 };
-	struct init_policy policy = { ALL, 0, 0, keys };
+	struct init_policy policy = { ALL, 0, 0, keys, false };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
@@ -166,7 +166,7 @@ static void test_versions(void **state)
 static void test_flags2_needs_ext(void **state)
 {
 	uint32_t keys[CONFIG_KEY_COUNT] = { 0 };
-	struct init_policy policy = { ALL, 0, 0, keys };
+	struct init_policy policy = { ALL, 0, 0, keys, false };
 	struct fuse_init_in in = { .major = 7, .minor = 31, .flags = FUSE_MAX_PAGES, .flags2 = UINT32_MAX };
 	struct fuse_init_out out;
 	struct graft_error err = { 0 };
@@ -275,6 +275,30 @@ static void test_names(void **state)
 	assert_string_equal(init_flag_name(1ull << 63), "?");
 }
 
+/* A session that may go to nydusd has no flag that nydusd does not know, but where somebody insists. */
+static void test_portable(void **state)
+{
+	const uint64_t newer = FUSE_SETXATTR_EXT | FUSE_CREATE_SUPP_GROUP | FUSE_ALLOW_IDMAP | FUSE_PASSTHROUGH | FUSE_SECURITY_CTX;
+	struct fuse_init_in in = { .major = 7, .minor = 45, .flags = UINT32_MAX, .flags2 = UINT32_MAX };
+	uint32_t keys[CONFIG_KEY_COUNT] = { 0 };
+	struct init_policy policy = { ALL, ALL, 0, keys, true };
+	struct fuse_init_out out;
+	uint64_t enabled;
+
+	(void)state;
+	assert_int_equal(init_negotiate(&in, &policy, &out, &enabled, NULL), 0);
+	assert_int_equal(enabled & ~INIT_PORTABLE, 0);
+	assert_true(enabled & FUSE_WRITEBACK_CACHE);
+	policy.portable = false;
+	assert_int_equal(init_negotiate(&in, &policy, &out, &enabled, NULL), 0);
+	assert_true(enabled & newer);
+	policy.portable = true;
+	policy.need = FUSE_SECURITY_CTX;
+	keys[CONFIG_KEY_POSIX_ACL] = CONFIG_FLAG_ALWAYS;
+	assert_int_equal(init_negotiate(&in, &policy, &out, &enabled, NULL), 0);
+	assert_int_equal(enabled & ~INIT_PORTABLE, FUSE_SECURITY_CTX | FUSE_SETXATTR_EXT);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -285,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_bad_features),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_portable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

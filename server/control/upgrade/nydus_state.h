@@ -18,7 +18,7 @@
 #define NYDUS_STATE_ITEMS 65535u      /* of each list */
 
 /* INIT flags that nydusd 2.4 knows; it refuses a state with any other. */
-#define NYDUS_STATE_INIT_FLAGS UINT64_C(0x800000825ffffffb)
+#define NYDUS_STATE_INIT_FLAGS UINT64_C(0x800000825fffffff)
 
 enum nydus_fs_type { NYDUS_RAFS = 0, NYDUS_PASSTHROUGH = 1 };
 
