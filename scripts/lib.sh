@@ -9,7 +9,7 @@ graft_cache=${GRAFT_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/graftfs}
 
 # What each job needs from Debian 12; `cmake --install` needs no more than packages_build.
 packages_build=(gcc g++ cmake ninja-build pkg-config libinih-dev libcap-ng-dev libseccomp-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev
-	liburing-dev liblz4-dev libzstd-dev zlib1g-dev libssl-dev libxml2-dev)
+	liburing-dev liblz4-dev libzstd-dev zlib1g-dev libssl-dev libsqlite3-dev libxml2-dev)
 packages_check=(libcmocka-dev clang-14 libclang-rt-14-dev llvm-14 ccache abigail-tools mandoc shellcheck binutils curl jq fdisk valgrind)
 packages_guest=(git make attr acl diffutils coreutils libcap2-bin)
 packages_qemu=(qemu-system-x86 busybox-static cpio kmod)

@@ -7,6 +7,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "rafs/blob/bootstrap.h"
+#include "rafs/cache/dedup.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -57,6 +58,35 @@ static int open_cache(struct making *m)
 	if (fd < 0)
 		return fd;
 	return cache_dir_get(&inst->cache, fd, path, inst->config.cache_limit, m->err);
+}
+
+/* One that is of no use does not stop the mount; where its folder is missing, somebody wanted something else. */
+static int open_dedup(struct making *m)
+{
+	struct graft_inst *inst = m->inst;
+	const char *path = m->set->dedup_db;
+	struct graft_error why = { 0 };
+	int fd, res;
+
+	if (!path)
+		return 0;
+	if (!inst->cache || inst->config.cache_raw || inst->config.secret.on) {
+		inst->host->log(inst->slot, GRAFT_LOG_WARN,
+				"dedup-db: chunks are shared only from a cache that is neither compressed nor encrypted");
+		return 0;
+	}
+	auto_free char *folder = strdup(path);
+	if (!folder)
+		return error_set(m->err, ENOMEM, "out of memory");
+	char *slash = strrchr(folder, '/');
+	slash[slash == folder] = '\0';
+	fd = open_path(inst, folder, O_RDONLY | O_DIRECTORY, NULL);
+	if (fd < 0)
+		return error_set(m->err, -fd, "dedup-db %s: its directory: %s", path, strerror(-fd));
+	res = dedup_get(&inst->dedup, fd, path, &m->opener, &why);
+	if (res < 0)
+		inst->host->log(inst->slot, GRAFT_LOG_WARN, "dedup-db is not used: %s", why.text);
+	return 0;
 }
 
 static int source_error(const struct making *m, int code)
@@ -152,6 +182,7 @@ static int open_reader(struct making *m)
 		.cache_raw = c->cache_raw,
 		.cache_all = c->cache_all,
 		.secret = c->secret,
+		.dedup = inst->dedup,
 		.validate = inst->super->version == 5 ? c->validate : c->validate_v6,
 		.readahead = c->readahead,
 		.threads = c->threads,
@@ -200,6 +231,8 @@ static void show_counters(struct graft_inst *inst)
 		{ "backend-errors", "", offsetof(struct reader_counters, backend_errors) },
 		{ "read-ahead-bytes", "bytes", offsetof(struct reader_counters, readahead_bytes) },
 		{ "prefetched-bytes", "bytes", offsetof(struct reader_counters, prefetched_bytes) },
+		{ "shared-chunks", "", offsetof(struct reader_counters, shared_chunks) },
+		{ "shared-bytes", "bytes", offsetof(struct reader_counters, shared_bytes) },
 		{ "bad-chunks", "", offsetof(struct reader_counters, bad_chunks) },
 		{ "cache-errors", "", offsetof(struct reader_counters, cache_errors) },
 	};
@@ -237,6 +270,8 @@ static int set_up(struct making *m)
 
 	if (res == 0)
 		res = open_cache(m);
+	if (res == 0)
+		res = open_dedup(m);
 	if (res == 0)
 		res = open_image(m);
 	if (res == 0)
@@ -280,6 +315,7 @@ void instance_free(struct graft_inst *inst)
 		backend_free(inst->backend);
 	if (inst->image)
 		rafs_image_close(inst->image);
+	dedup_put(inst->dedup);
 	cache_dir_put(inst->cache);
 	nr_config_free(&inst->config);
 	free(inst->text);

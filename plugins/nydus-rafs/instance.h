@@ -22,6 +22,7 @@ struct graft_inst {
 	char *text; /* of config-file, for who asks; NULL: there is none */
 	size_t text_len;
 	struct cache_dir *cache; /* NULL: none */
+	struct dedup *dedup;     /* NULL: none */
 	struct rafs_image *image;
 	const struct rafs_super *super; /* image's */
 	struct backend *backend;

@@ -38,6 +38,7 @@ const struct graft_opt nr_options[] = {
 	  .help = "bytes that cache-dir may take; the blobs used longest ago go; 0: no limit",
 	  .type = GRAFT_OPT_U64,
 	  AT(cache_limit) },
+	MAYBE("dedup-db", "database, shared with nydusd, of the chunks that this host's caches have", GRAFT_OPT_PATH, dedup_db),
 	CHOICE("validate", "how data is checked; auto: crc, or as the JSON of config wants it", validate, checks),
 	CHOICE("prefetch", "what is fetched before anybody reads it; auto: the list, if there is one, else nothing",
 	       prefetch, prefetches),

@@ -35,6 +35,7 @@ struct nr_settings {
 	uint32_t cache; /* enum nr_opt_cache */
 	const char *cache_dir;
 	uint64_t cache_limit; /* bytes; 0: none */
+	const char *dedup_db;
 	uint32_t validate;    /* enum nr_opt_validate */
 	uint32_t prefetch;    /* enum nr_opt_prefetch */
 	struct graft_list prefetch_list, prefetch_files;

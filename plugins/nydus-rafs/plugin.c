@@ -3,6 +3,7 @@
 #include "figures.h"
 #include "operations.h"
 #include "push.h"
+#include "rafs/cache/sqlite.h"
 #include "rafs/codec/crypto.h"
 
 #include <errno.h>
@@ -102,6 +103,8 @@ static const char *const system_calls[] = {
 	"geteuid", "getrandom", "ioctl:BLKGETSIZE64", "ioctl:BLKSSZGET", "linkat", "memfd_create", "mkdirat", "newfstatat",
 	"openat", "pread64", "preadv", "preadv2", "pwrite64", "renameat", "sched_getaffinity", "unlinkat",
 	"utimensat",
+	/* a deduplication database; a cache folder whose path is relative, or has links in it */
+	"fchmod", "fchown", "fcntl:F_GETLK", "fcntl:F_SETLK", "fdatasync", "getcwd", "readlinkat",
 	NULL,
 };
 /* clang-format on */
@@ -109,10 +112,11 @@ static const char *const system_calls[] = {
 /* Blobs and the cache folder may be another user's. */
 static const char *const capabilities[] = {"dac_override", "fowner", NULL};
 
-/* What an image needs of libcrypto is not known before it is opened. Where the library is missing, such images say so. */
-static void load_crypto(void)
+/* What a mount needs of them is not known before it is made. Where a library is missing, such a mount says so. */
+static void load_libraries(void)
 {
 	crypto_get(NULL);
+	sqlite_get(NULL);
 }
 
 static int plugin_ask(struct graft_inst *inst, const char *what, const char *in, graft_ask_put *put, void *arg)
@@ -151,7 +155,7 @@ GRAFT_PLUGIN_EXPORT const struct graft_plugin graft_plugin_v1 = {
 	.settings_size = sizeof(struct nr_settings),
 	.syscalls = system_calls,
 	.capabilities = capabilities,
-	.before_sandbox = load_crypto,
+	.before_sandbox = load_libraries,
 	.nops = GRAFT_OP_COUNT,
 	.ops = operations,
 	.create = plugin_create,

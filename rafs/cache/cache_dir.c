@@ -273,6 +273,28 @@ const char *cache_dir_path(const struct cache_dir *dir)
 	return dir->path;
 }
 
+int cache_dir_fd(const struct cache_dir *dir)
+{
+	return dir->fd;
+}
+
+int cache_dir_real(const struct cache_dir *dir, char path[CACHE_PATH_MAX])
+{
+	char link[32];
+	struct stat st;
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir->fd);
+	len = readlinkat(AT_FDCWD, link, path, CACHE_PATH_MAX);
+	if (len > 0 && len < CACHE_PATH_MAX) {
+		path[len] = '\0';
+		if (path[0] == '/' && stat(path, &st) == 0 && st.st_dev == dir->dev && st.st_ino == dir->ino)
+			return 0;
+	}
+	len = snprintf(path, CACHE_PATH_MAX, "%s", dir->path);
+	return len < CACHE_PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
 /* Files. */
 
 int cache_member_open(struct cache_dir *dir, const char *name, int flags, struct stat *st)

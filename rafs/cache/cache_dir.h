@@ -19,6 +19,10 @@ int cache_dir_get(struct cache_dir **dir, int fd, const char *path, uint64_t lim
 struct cache_dir *cache_dir_ref(struct cache_dir *dir);
 void cache_dir_put(struct cache_dir *dir); /* NULL: nothing */
 const char *cache_dir_path(const struct cache_dir *dir);
+int cache_dir_fd(const struct cache_dir *dir); /* borrowed */
+#define CACHE_PATH_MAX 3800 /* bytes with the NUL, so that a file's path is shorter than PATH_MAX */
+/* Its path without links, or as it was given where this process cannot see where it lies. 0 or -ENAMETOOLONG. */
+int cache_dir_real(const struct cache_dir *dir, char path[CACHE_PATH_MAX]);
 
 /*
  * Opens a file of the folder read-only for a mapping: fd and *size, or -errno. -ENOENT also for what is no regular file

@@ -28,6 +28,7 @@ static void shared_free(struct shared_blob *s)
 {
 	/* Pieces go by this object's address, which another blob may have next. */
 	plain_cache_drop(s->plain, s);
+	dedup_name_put(s->source);
 	cache_file_close(s->cache);
 	chunk_table_close(s->table);
 	/* What was filled last may have gone over the limit, and nobody had it open but this. */
@@ -54,13 +55,16 @@ static void open_cache(struct reader *r, struct shared_blob *s, bool plain_fd)
 	}
 }
 
-/* Whether chunks come without a check of their own, so that the bootstrap's digests are what there is (reference 2.9). */
+/*
+ * Whether chunks come without a check of their own, or their digests are needed to find them elsewhere, so that the
+ * bootstrap's digests are what there is (reference 2.9).
+ */
 static bool wants_digests(const struct reader *r, const struct shared_blob *s)
 {
 	bool crc = (s->info.features & RAFS_BLOB_CHUNK_INFO_V2) && !(s->info.features & (RAFS_BLOB_BATCH | RAFS_BLOB_ZRAN));
+	bool to_check = r->validate != READER_VALIDATE_NONE && (!crc || r->validate > READER_VALIDATE_CRC);
 
-	return s->table && r->validate != READER_VALIDATE_NONE && (s->own_digests || !chunk_table_has_digests(s->table)) &&
-	       (!crc || r->validate > READER_VALIDATE_CRC);
+	return s->table && (s->own_digests || !chunk_table_has_digests(s->table)) && (to_check || r->dedup);
 }
 
 /* One image's digests of a blob on their way to a file. */
@@ -162,7 +166,7 @@ static int open_table(struct reader *r, struct shared_blob *s, struct blob_file 
 
 static bool wants_own_digests(const struct reader *r, const struct rafs_blob_info *info)
 {
-	return r->validate != READER_VALIDATE_NONE && (info->features & RAFS_BLOB_CHUNK_DIGEST);
+	return (r->validate != READER_VALIDATE_NONE || r->dedup) && (info->features & RAFS_BLOB_CHUNK_DIGEST);
 }
 
 /* nydusd has digests of v6 chunks only where the blob brings them and it was told to check them. */
@@ -187,6 +191,7 @@ static int shared_new(struct shared_blob **out, struct reader *r, const struct r
 	s->digests = wants_own_digests(r, info);
 	s->secret = r->secret;
 	s->by_digest = goes_by_digest(r, info);
+	s->dedup = r->dedup;
 	int res = open_table(r, s, meta, err);
 	if (!res && s->chunks && r->validate != READER_VALIDATE_NONE) {
 		s->verified = calloc((s->chunks + 7) / 8, 1);
@@ -198,6 +203,7 @@ static int shared_new(struct shared_blob **out, struct reader *r, const struct r
 		return res;
 	}
 	open_cache(r, s, plain_fd);
+	share_open(r, s);
 	*out = s;
 	return 0;
 }
@@ -209,7 +215,7 @@ static bool is_kin(const struct shared_blob *s, const struct shared_blob *mine)
 
 	a.index = b.index = 0;
 	return s->dir == mine->dir && s->raw == mine->raw && s->digests == mine->digests && s->by_digest == mine->by_digest &&
-	       memcmp(&s->secret, &mine->secret, sizeof(s->secret)) == 0 && memcmp(&a, &b, sizeof(a)) == 0;
+	       s->dedup == mine->dedup && memcmp(&s->secret, &mine->secret, sizeof(s->secret)) == 0 && memcmp(&a, &b, sizeof(a)) == 0;
 }
 
 /* What one image says of a blob is not believed for another: with digests of their own they must be the same. */
@@ -261,6 +267,7 @@ static struct shared_blob *shared_ready(const struct reader *r, const struct raf
 		.digests = wants_own_digests(r, info),
 		.secret = r->secret,
 		.by_digest = goes_by_digest(r, info),
+		.dedup = r->dedup,
 	}, *s;
 
 	if (!like.dir || info->version == 5)
@@ -319,7 +326,9 @@ static int open_data(struct reader *r, struct reader_blob *b, const struct rafs_
 		reader_add(&r->count.backend_errors, 1);
 		return r->cache ? 0 : res;
 	}
-	b->fd = blob_fd(*file, &b->base);
+	/* What is shared goes through the cache, so that others find it there. */
+	if (!r->dedup || (info->features & RAFS_BLOB_TARFS))
+		b->fd = blob_fd(*file, &b->base);
 	if (info->data_end > blob_size(*file))
 		reader_say(r, GRAFT_LOG_ERROR, "blob %s is cut short: it has %" PRIu64 " bytes, its chunks need %" PRIu64,
 			   info->id, blob_size(*file), info->data_end);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#define CONTEXT_CHUNKS_MAX 65536 /* looked at on each side of a context's chunk */
 #define CODED      (RAFS_CHUNK_COMPRESSED | RAFS_CHUNK_ENCRYPTED | RAFS_CHUNK_BATCH | RAFS_CHUNK_ZRAN)
 
 int chunk_of_extent(const struct reader_blob *b, const struct rafs_extent *e, struct rafs_chunk *out)
@@ -100,6 +101,27 @@ int unit_of_chunk(const struct reader_blob *b, const struct rafs_chunk *chunk, s
 		out->c_size = rest < bound ? (uint32_t)rest : bound;
 	}
 	return out->c_size && out->plain ? 0 : -EUCLEAN;
+}
+
+static bool in_context(const struct shared_blob *s, const struct unit *u, uint32_t index)
+{
+	uint32_t kinds = RAFS_CHUNK_BATCH | RAFS_CHUNK_ZRAN;
+	struct rafs_chunk chunk;
+
+	return chunk_table_get(s->table, index, &chunk) == 0 && (chunk.flags & kinds) == (u->chunk.flags & kinds) &&
+	       chunk.context == u->chunk.context && (uint64_t)chunk.at + chunk.u_size <= u->plain;
+}
+
+bool unit_chunks(const struct shared_blob *s, const struct unit *u, uint32_t *first, uint32_t *end)
+{
+	if (!(u->chunk.flags & (RAFS_CHUNK_BATCH | RAFS_CHUNK_ZRAN)))
+		return false;
+	*first = *end = u->chunk.index;
+	for (uint32_t n = 0; *first && n < CONTEXT_CHUNKS_MAX && in_context(s, u, *first - 1); n++)
+		--*first;
+	while (*end - *first < 2 * CONTEXT_CHUNKS_MAX && in_context(s, u, *end))
+		++*end;
+	return true;
 }
 
 int chunk_place(const struct reader_blob *b, const struct rafs_chunk *chunk, int *fd, uint64_t *off)

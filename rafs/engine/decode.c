@@ -5,8 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define CONTEXT_CHUNKS_MAX 65536 /* looked at on each side of a context's chunk */
-#define TRIES              2     /* of the backend: what is bad is fetched anew once */
+#define TRIES 2 /* of the backend: what is bad is fetched anew once */
 
 /* What the functions below work on. */
 struct work {
@@ -26,29 +25,20 @@ static bool is_context(const struct unit *u)
 	return u->chunk.flags & (RAFS_CHUNK_BATCH | RAFS_CHUNK_ZRAN);
 }
 
-static bool in_context(const struct work *k, uint32_t index, struct rafs_chunk *chunk)
-{
-	const struct rafs_chunk *mine = &k->unit->chunk;
-	uint32_t kinds = RAFS_CHUNK_BATCH | RAFS_CHUNK_ZRAN;
-
-	return chunk_table_get(k->s->table, index, chunk) == 0 && (chunk->flags & kinds) == (mine->flags & kinds) &&
-	       chunk->context == mine->context && (uint64_t)chunk->at + chunk->u_size <= k->unit->plain;
-}
-
-/* Every chunk of the unit, which lie side by side in the table; last: fn's for each. The first result below 0, or 0. */
+/* Every chunk of the unit; last: fn's for each. The first result below 0, or 0. */
 static int each_chunk(struct work *k, chunk_fn *fn, bool last)
 {
-	uint32_t first = k->unit->chunk.index, index;
 	struct rafs_chunk chunk;
+	uint32_t first, end;
 	int worst = 0;
 
-	if (!is_context(k->unit))
+	if (!unit_chunks(k->s, k->unit, &first, &end))
 		return fn(k, &k->unit->chunk, last);
-	for (uint32_t n = 0; first && n < CONTEXT_CHUNKS_MAX && in_context(k, first - 1, &chunk); n++)
-		first--;
-	for (index = first; index - first < 2 * CONTEXT_CHUNKS_MAX && in_context(k, index, &chunk); index++) {
-		int res = fn(k, &chunk, last);
+	for (uint32_t i = first; i < end; i++) {
+		int res = chunk_table_get(k->s->table, i, &chunk);
 
+		if (!res)
+			res = fn(k, &chunk, last);
 		if (res < 0)
 			worst = res;
 	}
@@ -162,6 +152,24 @@ static int decode_cached(struct work *k)
 	return -EAGAIN;
 }
 
+static int read_shared(struct work *k, const struct rafs_chunk *chunk, bool last)
+{
+	(void)last;
+	return cache_file_read(k->s->cache, k->w->plain.bytes + chunk->at, chunk->u_size, chunk->u_off);
+}
+
+/* A context whose chunks were all taken from elsewhere: what is between them, nobody reads. */
+static int decode_shared(struct work *k)
+{
+	int res;
+
+	if (!is_context(k->unit))
+		return decode_cached(k);
+	res = buffer_reserve(&k->w->plain, k->unit->plain);
+	k->plain = k->w->plain.bytes;
+	return res < 0 ? res : each_chunk(k, read_shared, true);
+}
+
 /* The unit's bytes as they lie in the blob, from <id>.blob.raw. */
 static int from_raw_cache(struct work *k)
 {
@@ -202,8 +210,11 @@ static int keep_chunk(struct work *k, const struct rafs_chunk *chunk, bool last)
 	if (chunk->index >= k->s->chunks || cache_file_ready(k->s->cache, chunk->index) || !cached_fits(k->s, chunk))
 		return 0;
 	int res = cached_write(k->s, chunk, bytes_of(k, chunk), k->w);
-	if (!res)
+	if (!res) {
 		set_ready(k, chunk->index);
+		if (k->s->source)
+			share_offer(k->r, k->s, chunk, bytes_of(k, chunk));
+	}
 	return res;
 }
 
@@ -295,11 +306,11 @@ static int from_blob(struct work *k, const unsigned char *raw)
 int flight_decode(const struct fetch *f, const struct flight *flight, struct worker *w, const unsigned char **plain)
 {
 	struct work k = {.r = f->reader, .b = f->blob, .s = f->blob->shared, .unit = &flight->unit, .w = w};
-	const unsigned char *raw = f->raw.bytes ? f->raw.bytes + (flight->unit.c_off - f->c_begin) : NULL;
+	const unsigned char *raw = f->raw.bytes && !flight->shared ? f->raw.bytes + (flight->unit.c_off - f->c_begin) : NULL;
 
 	k.ino = atomic_load_explicit(&flight->ino, memory_order_relaxed);
-	if (flight->unit.key & UNIT_CACHED) {
-		int res = decode_cached(&k);
+	if (flight->shared || (flight->unit.key & UNIT_CACHED)) {
+		int res = decode_shared(&k);
 
 		if (res < 0)
 			return res;

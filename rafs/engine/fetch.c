@@ -248,6 +248,7 @@ void fetch_run(struct job *job, struct worker *w)
 {
 	struct fetch *f = (struct fetch *)(void *)job;
 
+	share_fetch(f, w);
 	if (f->joined && f->n > 1)
 		read_joined(f);
 	if (f->n > 1)

@@ -13,6 +13,7 @@
 
 #include "rafs/blob/chunk_table.h"
 #include "rafs/cache/cache_file.h"
+#include "rafs/cache/dedup.h"
 #include "rafs/cache/plain_cache.h"
 #include "rafs/codec/codec.h"
 #include "rafs/engine/pool.h"
@@ -65,6 +66,7 @@ struct flight {
 	struct flight *next; /* in the table */
 	struct part *waiters;
 	struct fetch *fetch;
+	bool shared;          /* its chunks were in another cache, and are now in ours */
 	_Atomic uint64_t ino; /* of a file whose reader waits for it, for messages; 0: nobody does yet */
 };
 
@@ -112,6 +114,8 @@ struct shared_blob {
 	bool own_digests;          /* the image's are used */
 	struct chunk_table *table; /* v6 but TARFS */
 	struct cache_file *cache;  /* NULL: none */
+	struct dedup *dedup;       /* the wish, of whoever opened it first */
+	struct dedup_name *source; /* what others may take from the cache is found under; NULL: nothing is shared */
 	_Atomic unsigned char *verified; /* a bit for each chunk: its check passed in this process */
 	_Atomic unsigned char *told;     /* a bit for each chunk: it was said to be bad; made when the first one is */
 	uint32_t chunks;
@@ -153,6 +157,7 @@ struct reader {
 	struct rafs_image *image;
 	struct backend *backend;
 	struct cache_dir *cache;
+	struct dedup *dedup; /* NULL: none, or this cache cannot share */
 	struct pool *pool;
 	const struct rafs_super *super;
 	bool cache_raw, cache_all;
@@ -197,6 +202,8 @@ void blobs_close(struct reader *r);
 /* chunks.c: from extents to chunks, and what is known of them. */
 int chunk_of_extent(const struct reader_blob *b, const struct rafs_extent *e, struct rafs_chunk *out);
 int unit_of_chunk(const struct reader_blob *b, const struct rafs_chunk *chunk, struct unit *out);
+/* The chunks of a context, which lie side by side in the table; false: the unit is one chunk. */
+bool unit_chunks(const struct shared_blob *s, const struct unit *u, uint32_t *first, uint32_t *end);
 /* Where a chunk's plain bytes can be read without decoding: 1 with *fd and *off; 0: nowhere (yet). */
 int chunk_place(const struct reader_blob *b, const struct rafs_chunk *chunk, int *fd, uint64_t *off);
 /* Stored as it is, in a blob that can be read in place. */
@@ -219,6 +226,14 @@ bool cached_fits(const struct shared_blob *s, const struct rafs_chunk *chunk);
 int cached_read(const struct shared_blob *s, const struct rafs_chunk *chunk, struct worker *w);
 /* bytes: plain, not in w->pages. 0 or -errno. */
 int cached_write(const struct shared_blob *s, const struct rafs_chunk *chunk, const unsigned char *bytes, struct worker *w);
+
+/* share.c: what caches have in common. */
+/* Whether, and as what, the blob's chunks are offered; after its cache was opened. */
+void share_open(struct reader *r, struct shared_blob *s);
+/* Before a fetch reads: takes what another cache has. */
+void share_fetch(struct fetch *f, struct worker *w);
+/* A chunk that is in the cache now. */
+void share_offer(const struct reader *r, const struct shared_blob *s, const struct rafs_chunk *chunk, const void *plain);
 
 /* fetch.c */
 /* Fetches being gathered: units join one while they lie side by side; what does not fit begins another. */

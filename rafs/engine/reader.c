@@ -40,7 +40,7 @@ static int load_crypto(const struct reader_config *config, uint32_t nblobs, stru
 		const struct rafs_blob_info *info = rafs_image_blob(config->image, i);
 		bool sha256 = info->digester == RAFS_SHA256 && config->validate != READER_VALIDATE_NONE;
 
-		if (sha256 || info->cipher != RAFS_PLAIN || config->secret.on)
+		if (sha256 || (info->digester == RAFS_SHA256 && config->dedup) || info->cipher != RAFS_PLAIN || config->secret.on)
 			return codec_load_crypto(err);
 	}
 	return 0;
@@ -77,6 +77,8 @@ int reader_new(struct reader **reader, const struct reader_config *config, struc
 	}
 	r->readahead = config->readahead;
 	r->bandwidth = config->bandwidth;
+	if (r->cache && !r->cache_raw && !r->secret.on)
+		r->dedup = config->dedup;
 	r->log = config->log;
 	r->arg = config->arg;
 	r->nblobs = super->blobs;
@@ -100,6 +102,8 @@ void reader_free(struct reader *r)
 		pthread_cond_wait(&r->changed, &r->lock);
 	pthread_mutex_unlock(&r->lock);
 	blobs_close(r);
+	if (r->dedup)
+		dedup_collect(r->dedup);
 	for (uint32_t i = 0; i < r->nblobs; i++)
 		pthread_mutex_destroy(&r->blobs[i].stream_lock);
 	pthread_mutex_destroy(&r->lock);

@@ -30,6 +30,7 @@ struct reader_counters {
 	uint64_t plain_bytes;      /* decoded */
 	uint64_t backend_reads, backend_errors;
 	uint64_t readahead_bytes, prefetched_bytes; /* of plain_bytes: decoded ahead of any reader */
+	uint64_t shared_chunks, shared_bytes; /* taken from other caches; not in plain_bytes */
 	uint64_t bad_chunks;       /* checks that failed */
 	uint64_t cache_errors;     /* writes to the cache that failed: served without */
 	uint64_t cached_chunks;    /* that came into the cache */
@@ -54,6 +55,7 @@ struct reader_config {
 	struct cache_dir *cache;   /* a count of its own is taken; NULL: no cache */
 	bool cache_raw;            /* keep chunks as they lie in the blob */
 	bool cache_all;            /* prefetch also keeps what can be read in place where it is */
+	struct dedup *dedup;       /* kept; must outlive the reader. NULL: none. Needs a cache that is neither raw nor encrypted */
 	struct reader_secret secret; /* counts for nothing with cache_raw; with it, data is checked at least by READER_VALIDATE_CRC */
 	uint32_t validate;         /* enum reader_validate */
 	uint32_t readahead;        /* bytes at most ahead of a sequential reader; 0: none */
@@ -66,6 +68,7 @@ struct reader_config {
 
 struct reader;
 struct part;
+struct dedup;
 
 /* Opens nothing yet: blobs are opened when first read. 0 or -errno with err. */
 int reader_new(struct reader **reader, const struct reader_config *config, struct graft_error *err);

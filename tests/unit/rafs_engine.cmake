@@ -6,7 +6,7 @@ endif()
 add_library(rafs-engine-world STATIC ${CMAKE_CURRENT_LIST_DIR}/rafs_engine_world.c)
 target_compile_definitions(rafs-engine-world PUBLIC TEST_IMAGES="${CMAKE_SOURCE_DIR}/tests/images")
 target_link_libraries(rafs-engine-world PUBLIC graft_rafs PkgConfig::JANSSON PkgConfig::CMOCKA)
-foreach(name images faults ahead caches)
+foreach(name images faults ahead caches share)
 	graft_add_unit_test(rafs-engine-${name} LIBS rafs-engine-world SOURCES
 		${CMAKE_CURRENT_LIST_DIR}/rafs_engine_${name}_test.c)
 endforeach()
