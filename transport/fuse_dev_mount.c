@@ -39,6 +39,7 @@ static int look_at(const char *dir, struct place *p)
 {
 	struct statx st;
 
+	*p = (struct place){ 0 };
 	if (statx(AT_FDCWD, dir, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_MNT_ID, &st) < 0)
 		return -errno;
 	if (!(st.stx_mask & STATX_MNT_ID))

@@ -21,6 +21,7 @@ struct image {
 struct images {
 	const char *id; /* NULL: whatever there is */
 	bool caches;
+	json_t *texts; /* nydus_texts, for caches */
 	bool failed; /* out of memory */
 	struct image *all;
 	size_t n, room;
@@ -66,7 +67,7 @@ static void look_at_backend(struct images *list, struct image *image, const stru
 /* Caches go by the id in the configuration. */
 static void look_at_cache(struct images *list, struct image *image, const struct mount_info *info)
 {
-	json_t *config = nydus_rafs_config(info);
+	json_t *config = nydus_rafs_config(info, list->texts, false);
 	const char *id = json_string_value(json_object_get(config, "id"));
 	bool cached = json_is_object(json_object_get(json_object_get(config, "cache"), "filecache"));
 
@@ -137,11 +138,12 @@ static int gather(const struct api *api, const struct request *req, bool caches,
 		  json_t **config)
 {
 	auto_free char *id = NULL;
-	struct images list = { .caches = caches };
+	struct images list = { .caches = caches, .texts = caches ? nydus_texts(api->host) : NULL };
 
 	if (uri_query(&req->uri, "id", &id))
 		list.id = id ? id : "";
 	api->host->each_mount(api->host->server, look, &list);
+	json_decref(list.texts);
 	int res = add_group(api, &list, f);
 	*config = list.config;
 	for (size_t i = 0; i < list.n; i++) {

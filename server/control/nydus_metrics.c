@@ -28,7 +28,7 @@ struct global {
 	const struct control_host *host;
 	const char *id; /* NULL: the only one */
 	uint32_t found;
-	json_t *body;
+	json_t *texts, *body;
 };
 
 /* What the clients hold open; directories are no files, and a client that left gave nothing back. */
@@ -39,10 +39,10 @@ static uint64_t opens_of(const struct mount_info *info, const uint64_t *hits)
 	return open < info->handles ? open : info->handles;
 }
 
-static json_t *describe(const struct control_host *host, const struct mount_info *info)
+static json_t *describe(const struct control_host *host, const struct mount_info *info, const json_t *texts)
 {
 	uint64_t hits[FOPS], errors[FOPS], took[FOPS] = { 0 };
-	json_t *config = nydus_rafs_config(info), *rafs = json_object_get(config, "rafs");
+	json_t *config = nydus_rafs_config(info, texts, false), *rafs = json_object_get(config, "rafs");
 	struct op_sum sum, read = { 0 };
 	struct op_reads reads;
 
@@ -76,18 +76,19 @@ static int look_global(const struct mount_info *info, void *arg)
 	if (!nydus_is_image(info) || (g->id && strcmp(g->id, info->at) != 0))
 		return 0;
 	if (!g->found++)
-		g->body = describe(g->host, info);
+		g->body = describe(g->host, info, g->texts);
 	return g->id || g->found > 1;
 }
 
 void nydus_metrics_global(const struct api *api, struct request *req)
 {
 	auto_free char *id = NULL;
-	struct global g = { .host = api->host };
+	struct global g = { .host = api->host, .texts = nydus_texts(api->host) };
 
 	if (uri_query(&req->uri, "id", &id))
 		g.id = id ? id : "";
 	api->host->each_mount(api->host->server, look_global, &g);
+	json_decref(g.texts);
 	if (g.found == 1) {
 		answer_json(&req->answer, 200, g.body);
 		return;

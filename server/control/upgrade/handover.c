@@ -28,6 +28,7 @@
 struct saving {
 	const struct control_host *host;
 	struct nydus_state *s;
+	json_t *texts; /* nydus_texts */
 	uint32_t next; /* behind the highest slot */
 	bool no_memory;
 };
@@ -58,19 +59,20 @@ static bool is_plain(const struct mount_info *info)
 }
 
 /* The words for nydusd: what was given, or what the keys mean. */
-static char *config_text(const struct mount_info *info)
+static char *config_text(const struct mount_info *info, const json_t *texts)
 {
-	const char *given = key_of(info, "config");
+	const char *text = json_string_value(json_object_get(texts, info->at));
+	const char *given = text ? text : key_of(info, "config");
 
 	if (given || strcmp(info->type, RAFS) != 0)
 		return strdup(given ? given : "");
-	json_t *json = nydus_rafs_config(info);
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_t *json = nydus_rafs_config(info, texts, true);
+	char *shown = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	json_decref(json);
-	return text;
+	return shown;
 }
 
-static int fill_mount(struct nydus_state_mount *m, const struct mount_info *info)
+static int fill_mount(struct nydus_state_mount *m, const struct mount_info *info, const json_t *texts)
 {
 	const char *source = key_of(info, "source");
 
@@ -78,7 +80,7 @@ static int fill_mount(struct nydus_state_mount *m, const struct mount_info *info
 	m->key = strdup(info->at);
 	m->mountpoint = strdup(info->at);
 	m->source = strdup(source ? source : "");
-	m->config = config_text(info);
+	m->config = config_text(info, texts);
 	m->index = (uint8_t)info->slot;
 	if (!m->key || !m->mountpoint || !m->source || !m->config)
 		return -ENOMEM;
@@ -103,7 +105,7 @@ static int save_mount(const struct mount_info *info, void *arg)
 		saving->host->log(GRAFT_LOG_WARN, "upgrade", "%s: nydusd has no words for this mount: only graftfs can take it over",
 				  info->at);
 	struct nydus_state_mount *m = told ? nydus_state_add_mount(saving->s) : NULL;
-	saving->no_memory = (told && (!m || fill_mount(m, info))) ||
+	saving->no_memory = (told && (!m || fill_mount(m, info, saving->texts))) ||
 			    handover_put_mount(saving->s, info->slot, info->name, plain && told ? NULL : info->keys,
 					       plain && told ? 0 : info->nkeys);
 	return saving->no_memory;
@@ -142,7 +144,9 @@ int handover_save(const struct control_host *host, struct nydus_state *s, struct
 
 	if (res)
 		return res;
+	saving.texts = nydus_texts(host);
 	host->each_mount(host->server, save_mount, &saving);
+	json_decref(saving.texts);
 	if (!saving.no_memory)
 		host->each_place(host->server, save_place, &saving);
 	uint32_t next = saving.next;
