@@ -11,7 +11,7 @@ int nr_op_getattr(struct graft_inst *inst, struct graft_req *req)
 {
 	struct fuse_attr_out *out = req->out;
 	struct rafs_inode inode;
-	int res = node_get(inst, req->node, &inode);
+	int res = node_of_req(inst, req, &inode);
 
 	if (res < 0)
 		return res;
@@ -53,7 +53,7 @@ int nr_op_access(struct graft_inst *inst, struct graft_req *req)
 
 	if (in->mask & ~(uint32_t)(R_OK | W_OK | X_OK))
 		return -EINVAL;
-	res = node_get(inst, req->node, &inode);
+	res = node_of_req(inst, req, &inode);
 	if (res < 0)
 		return res;
 	node_attr(inst, &inode, &attr);
@@ -67,7 +67,7 @@ static int readlink_now(struct graft_inst *inst, struct graft_req *req)
 {
 	char target[LINK_MAX_LEN];
 	struct rafs_inode inode;
-	int res = node_get(inst, req->node, &inode);
+	int res = node_of_req(inst, req, &inode);
 
 	if (res == 0)
 		res = node_verify(inst, &inode);
@@ -87,6 +87,16 @@ int nr_op_readlink(struct graft_inst *inst, struct graft_req *req)
 int nr_op_statfs(struct graft_inst *inst, struct graft_req *req)
 {
 	((struct fuse_statfs_out *)req->out)->st = inst->statfs;
+	return 0;
+}
+
+/* Nothing but to count it. */
+int nr_op_release(struct graft_inst *inst, struct graft_req *req)
+{
+	struct rafs_inode inode;
+
+	if (inst->files)
+		node_of_req(inst, req, &inode);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 /* Puts keys and nydusd's configuration together: where both speak, the key holds. */
 #include "config.h"
 
+#include "file_stats.h"
 #include "rafs/codec/codec.h"
 
 #include <errno.h>
@@ -277,6 +278,15 @@ static void settle_readahead(struct nr_config *c, const struct nr_settings *set)
 		c->readahead = (uint32_t)(amplify < NR_READAHEAD_MAX ? amplify : NR_READAHEAD_MAX);
 }
 
+static void settle_stats(struct nr_config *c)
+{
+	const struct nydus_rafs *rafs = &nydus_of(c)->rafs;
+
+	c->file_stats = (rafs->iostats_files ? FILE_STATS_COUNTS : 0) |
+			(rafs->access_pattern ? FILE_STATS_PATTERN : 0) |
+			(rafs->latest_read_files ? FILE_STATS_LATEST : 0);
+}
+
 static void tell(const struct nydus_config *n, const struct nr_log *log)
 {
 	char text[640];
@@ -323,6 +333,7 @@ int nr_config_settle(struct nr_config *c, const struct nr_settings *set, const c
 		res = settle_prefetch(c, set, err);
 	settle_validate(c, set);
 	settle_readahead(c, set);
+	settle_stats(c);
 	c->threads = (uint32_t)set->threads;
 	return res;
 }

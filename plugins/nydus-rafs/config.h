@@ -29,6 +29,7 @@ struct nr_config {
 	bool prefetch_all;    /* and after it everything else */
 	const char **paths;   /* of NR_PREFETCH_LIST; owned */
 	size_t npaths;
+	uint32_t file_stats; /* enum file_stats_what, or'ed */
 	uint64_t bandwidth; /* bytes a second; 0: no limit */
 	uint32_t threads, readahead;
 };

@@ -13,7 +13,7 @@ static int open_now(struct graft_inst *inst, struct graft_req *req)
 {
 	struct fuse_open_out *out = req->out;
 	struct rafs_inode inode;
-	int res = node_get(inst, req->node, &inode);
+	int res = node_of_req(inst, req, &inode);
 
 	if (res < 0)
 		return res;
@@ -52,6 +52,8 @@ static void slow_done(struct reader_read *read, int64_t res)
 
 	if (res > 0)
 		req->done = (uint64_t)res;
+	if (s->inst->files)
+		file_stats_read(s->inst->files, read->inode.ino, res);
 	host->complete(req, res < 0 ? (int)res : 0);
 }
 
@@ -85,30 +87,39 @@ static int read_slowly(struct graft_inst *inst, struct graft_req *req, const str
 	return GRAFT_ASYNC;
 }
 
-int nr_op_read(struct graft_inst *inst, struct graft_req *req)
+static int read_now(struct graft_inst *inst, struct graft_req *req, const struct rafs_inode *inode)
 {
 	const struct fuse_read_in *in = req->in;
-	struct rafs_inode inode;
 	int64_t n;
-	int res = node_get(inst, req->node, &inode);
 
-	if (res < 0)
-		return res;
-	if (!S_ISREG(inode.mode))
-		return S_ISDIR(inode.mode) ? -EISDIR : -EBADF;
+	if (!S_ISREG(inode->mode))
+		return S_ISDIR(inode->mode) ? -EISDIR : -EBADF;
 	if (in->offset > INT64_MAX)
 		return -EINVAL;
-	if (!req->dst_len || in->offset >= inode.size)
+	if (!req->dst_len || in->offset >= inode->size)
 		return 0;
 	if (!in->offset)
 		push_read(req->state, req->node);
-	n = reader_try(inst->reader, &inode, in->offset, req->dst, req->ndst);
+	n = reader_try(inst->reader, inode, in->offset, req->dst, req->ndst);
 	if (n == -EAGAIN)
-		return read_slowly(inst, req, &inode);
+		return read_slowly(inst, req, inode);
 	if (n < 0)
 		return (int)n;
 	req->done = (uint64_t)n;
 	return 0;
+}
+
+int nr_op_read(struct graft_inst *inst, struct graft_req *req)
+{
+	struct rafs_inode inode;
+	int res = node_of_req(inst, req, &inode);
+
+	if (res < 0)
+		return res;
+	res = read_now(inst, req, &inode);
+	if (inst->files && res != GRAFT_ASYNC)
+		file_stats_read(inst->files, inode.ino, res < 0 ? res : (int64_t)req->done);
+	return res;
 }
 
 /* The first byte from `at` on that is a hole's (or data's): *found; the file's end where there is none. */
@@ -156,7 +167,7 @@ static int lseek_now(struct graft_inst *inst, struct graft_req *req)
 	const struct fuse_lseek_in *in = req->in;
 	struct fuse_lseek_out *out = req->out;
 	struct rafs_inode inode;
-	int res = node_get(inst, req->node, &inode);
+	int res = node_of_req(inst, req, &inode);
 
 	if (res < 0)
 		return res;

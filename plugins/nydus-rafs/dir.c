@@ -16,7 +16,7 @@ static int opendir_now(struct graft_inst *inst, struct graft_req *req)
 {
 	struct fuse_open_out *out = req->out;
 	struct rafs_inode inode;
-	int res = node_get(inst, req->node, &inode);
+	int res = node_of_req(inst, req, &inode);
 
 	if (res == 0 && !S_ISDIR(inode.mode))
 		res = -ENOTDIR;
@@ -63,6 +63,8 @@ static int give(const struct graft_inst *inst, struct graft_req *req, const stru
 	else if (req->opcode == FUSE_READDIRPLUS)
 		e.entry_out.attr = (struct fuse_attr){ .ino = d->ino, .mode = d->type << 12 };
 	int res = inst->host->dirent(req, &e, d->name);
+	if (inst->files && res == GRAFT_DIRENT_OK)
+		file_stats_seen(inst->files, d->ino);
 	if (res == GRAFT_DIRENT_OK && e.entry_out.nodeid && S_ISREG(e.entry_out.attr.mode))
 		push_listed(req->state, e.entry_out.nodeid, e.entry_out.attr.size);
 	return res;
@@ -107,7 +109,7 @@ int nr_op_readdir(struct graft_inst *inst, struct graft_req *req)
 	const struct fuse_read_in *in = req->in;
 	uint64_t offset = in->offset;
 	struct rafs_inode dir;
-	int res = node_get(inst, req->node, &dir);
+	int res = node_of_req(inst, req, &dir);
 
 	if (res < 0)
 		return res;

@@ -264,6 +264,16 @@ static int read_settings(struct making *m)
 	return nr_config_settle(&inst->config, m->set, text, len, &log, m->err);
 }
 
+static int open_stats(struct making *m)
+{
+	struct graft_inst *inst = m->inst;
+
+	if (!inst->config.file_stats)
+		return 0;
+	inst->files = file_stats_new(inst->config.file_stats);
+	return inst->files ? 0 : error_set(m->err, ENOMEM, "out of memory");
+}
+
 static int set_up(struct making *m)
 {
 	int res = read_settings(m);
@@ -278,6 +288,8 @@ static int set_up(struct making *m)
 		res = open_blobs(m);
 	if (res == 0)
 		res = open_reader(m);
+	if (res == 0)
+		res = open_stats(m);
 	free(m->folder);
 	nr_config_drop_texts(&m->inst->config);
 	return res;
@@ -317,6 +329,7 @@ void instance_free(struct graft_inst *inst)
 		rafs_image_close(inst->image);
 	dedup_put(inst->dedup);
 	cache_dir_put(inst->cache);
+	file_stats_free(inst->files);
 	nr_config_free(&inst->config);
 	free(inst->text);
 	free(inst);

@@ -4,6 +4,7 @@
 #define GRAFT_NYDUS_RAFS_INSTANCE_H
 
 #include "config.h"
+#include "file_stats.h"
 #include "rafs/engine/reader.h"
 #include "rafs/meta/image.h"
 
@@ -27,6 +28,7 @@ struct graft_inst {
 	const struct rafs_super *super; /* image's */
 	struct backend *backend;
 	struct reader *reader;
+	struct file_stats *files; /* NULL: nothing is counted by file */
 	bool verify;       /* v5, validate = full: digests of inodes too */
 	uint64_t mounted;  /* ns since 1970: stands for times that the image does not have */
 	uint32_t uid, gid; /* of this process: owner of all where the image has no owners */

@@ -30,6 +30,15 @@ int node_get(const struct graft_inst *inst, uint64_t node, struct rafs_inode *in
 	return res == -ENOENT ? -ESTALE : res;
 }
 
+int node_of_req(const struct graft_inst *inst, const struct graft_req *req, struct rafs_inode *inode)
+{
+	int res = node_get(inst, req->node, inode);
+
+	if (inst->files && res == 0)
+		file_stats_op(inst->files, req->opcode, inode->ino);
+	return res;
+}
+
 uint64_t node_of(const struct graft_inst *inst, uint64_t ino)
 {
 	if (ino == inst->super->root)
@@ -101,7 +110,7 @@ static int lookup_now(struct graft_inst *inst, struct graft_req *req)
 {
 	struct fuse_entry_out *out = req->out;
 	struct rafs_inode dir, inode;
-	int res = node_get(inst, req->node, &dir);
+	int res = node_of_req(inst, req, &dir);
 
 	if (res < 0)
 		return res;
@@ -111,6 +120,8 @@ static int lookup_now(struct graft_inst *inst, struct graft_req *req)
 		*out = (struct fuse_entry_out){ .entry_valid = NR_FOREVER };
 		return 0;
 	}
+	if (res == 0 && inst->files)
+		file_stats_seen(inst->files, inode.ino);
 	if (res == 0)
 		res = node_verify(inst, &inode);
 	return res < 0 ? res : node_entry(inst, &inode, out);

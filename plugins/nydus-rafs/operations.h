@@ -12,6 +12,9 @@
  */
 /* -ESTALE: no inode can be there. -EUCLEAN, -EIO as rafs_inode_get. */
 int node_get(const struct graft_inst *inst, uint64_t node, struct rafs_inode *inode);
+/* The inode that the request goes to, and the request counted for it where that is wanted: first in each operation,
+ * once. */
+int node_of_req(const struct graft_inst *inst, const struct graft_req *req, struct rafs_inode *inode);
 /* 0: the image's number has no node id. */
 uint64_t node_of(const struct graft_inst *inst, uint64_t ino);
 void node_attr(const struct graft_inst *inst, const struct rafs_inode *inode, struct fuse_attr *attr);
@@ -25,7 +28,7 @@ int node_run(struct graft_inst *inst, struct graft_req *req, bool slow, graft_op
 /* node.c */
 graft_op nr_op_lookup;
 /* attr.c; nothing: 0; readonly: -EROFS */
-graft_op nr_op_getattr, nr_op_access, nr_op_readlink, nr_op_statfs, nr_op_nothing, nr_op_readonly;
+graft_op nr_op_getattr, nr_op_access, nr_op_readlink, nr_op_statfs, nr_op_release, nr_op_nothing, nr_op_readonly;
 /* dir.c */
 graft_op nr_op_opendir, nr_op_readdir;
 /* data.c */

@@ -67,7 +67,7 @@ static graft_op *const operations[GRAFT_OP_COUNT] = {
 	[FUSE_LSEEK] = nr_op_lseek,
 	[FUSE_FLUSH] = nr_op_nothing,
 	[FUSE_FSYNC] = nr_op_nothing,
-	[FUSE_RELEASE] = nr_op_nothing,
+	[FUSE_RELEASE] = nr_op_release,
 	[FUSE_OPENDIR] = nr_op_opendir,
 	[FUSE_READDIR] = nr_op_readdir,
 	[FUSE_READDIRPLUS] = nr_op_readdir,
@@ -121,11 +121,20 @@ static void load_libraries(void)
 
 static int plugin_ask(struct graft_inst *inst, const char *what, const char *in, graft_ask_put *put, void *arg)
 {
+	static const struct {
+		const char *what;
+		enum file_stats_what stats;
+	} files[] = { { "files", FILE_STATS_COUNTS },
+		      { "pattern", FILE_STATS_PATTERN },
+		      { "latest", FILE_STATS_LATEST } };
 	char text[RAFS_SUPER_JSON];
 
 	(void)in;
 	if (!strcmp(what, "figures"))
 		return figures_tell(inst, put, arg);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (!strcmp(what, files[i].what))
+			return file_stats_tell(inst->files, files[i].stats, put, arg);
 	/* What config-file held; a config is among the mount's keys. */
 	if (!strcmp(what, "config") && inst->text) {
 		put(arg, inst->text, inst->text_len);

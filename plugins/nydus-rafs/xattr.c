@@ -28,7 +28,7 @@ int nr_op_xattr(struct graft_inst *inst, struct graft_req *req)
 	struct rafs_inode inode;
 	void *to = NULL;
 	int64_t n;
-	int res = node_get(inst, req->node, &inode);
+	int res = node_of_req(inst, req, &inode);
 
 	if (res < 0)
 		return res;

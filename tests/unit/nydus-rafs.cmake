@@ -5,11 +5,12 @@ add_library(nydus-rafs-test-support STATIC fake_host.c nydus-rafs_fixture.c)
 target_compile_definitions(nydus-rafs-test-support PRIVATE IMAGES="${CMAKE_SOURCE_DIR}/tests/images")
 target_link_libraries(nydus-rafs-test-support PUBLIC graft_rafs graft_nydus)
 
-foreach(part config mount meta data push)
+foreach(part config mount meta data files push)
 	graft_add_unit_test(nydus-rafs-${part}
 		LIBS nydus-rafs-test-support nydus-rafs-objects graft_rafs graft_nydus
 		SOURCES nydus-rafs_${part}_test.c nydus-rafs_reader.c)
 endforeach()
+target_link_options(test-nydus-rafs-files PRIVATE -Wl,--wrap=mmap)
 target_link_options(test-nydus-rafs-push PRIVATE -Wl,--wrap=thread_start)
 graft_add_unit_test(nydus-rafs-tape SOURCES nydus-rafs_tape_test.c ${CMAKE_SOURCE_DIR}/plugins/nydus-rafs/tape.c)
 target_link_options(test-nydus-rafs-tape PRIVATE -Wl,--wrap=calloc)
