@@ -219,6 +219,12 @@ static uint32_t prefetch_wanted(struct nr_config *c, const struct nr_settings *s
 	if (wanted->given && !wanted->enable && !set->prefetch_list.count)
 		return NR_PREFETCH_OFF;
 	c->prefetch_all = wanted->enable && wanted->prefetch_all;
+	/* The one path of nydusd that means everything: by blobs, without a walk over the files. */
+	if (c->npaths == 1 && set->prefetch_files.count == 1 && strcmp(c->paths[0], "/") == 0) {
+		c->npaths = 0;
+		c->prefetch_all = true;
+		return NR_PREFETCH_TABLE;
+	}
 	if (c->npaths)
 		return NR_PREFETCH_LIST;
 	return wanted->enable ? NR_PREFETCH_TABLE : NR_PREFETCH_OFF;

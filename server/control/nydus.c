@@ -114,11 +114,11 @@ static bool is_mounted(const struct api *api, const char *at)
 	return search.found;
 }
 
-/* passthrough_fs's own words for what went wrong with a source. */
-static bool speaks_passthrough(const struct spec *spec, const json_t *body, int code)
+/* passthrough_fs's own words for what went wrong with a source; the table of mounts has others. */
+static bool speaks_passthrough(const struct spec *spec, const json_t *body, const struct graft_error *err)
 {
-	return spec && json_is_string(json_object_get(body, "config")) && code != EINVAL &&
-	       !strcmp(spec->keys[1].value, "passthrough");
+	return spec && json_is_string(json_object_get(body, "config")) && err->code != EINVAL &&
+	       !strcmp(spec->keys[1].value, "passthrough") && strncmp(err->text, "VFS ", 4) != 0;
 }
 
 /* Answers a manager's result; spec and body are NULL for an umount. */
@@ -139,13 +139,38 @@ static void answer_result(const struct api *api, struct request *req, const char
 		refuse(req, "object or filesystem doesn't exist");
 	} else if (res == -ESHUTDOWN) {
 		answer_nydus(&req->answer, 503, "Mount(DaemonAbnormal(NotReady))", NULL, NULL);
-	} else if (speaks_passthrough(spec, body, -res)) {
+	} else if (speaks_passthrough(spec, body, err)) {
 		snprintf(text, sizeof(text), "passthroughfs failed to handle request, %s (os error %d)",
 			 strerrordesc_np(-res) ? strerrordesc_np(-res) : "unknown error", -res);
 		refuse(req, text);
 	} else {
 		refuse(req, err->text);
 	}
+}
+
+/*
+ * What is there decides first, in nydusd's order: a path is taken, or nothing is mounted there, or no image. What is remounted is an image,
+ * whatever the body calls it, and no list of files for prefetch is looked at.
+ */
+static bool check_place(const struct api *api, struct request *req, const char *at, json_t *body)
+{
+	struct mount_search search = { .at = at };
+
+	api->host->each_mount(api->host->server, look_at_mount, &search);
+	if (!strcmp(req->method, "POST")) {
+		if (search.found)
+			refuse(req, "object or filesystem already exists");
+		return !search.found;
+	}
+	if (!search.found)
+		refuse(req, "object or filesystem doesn't exist");
+	else if (!search.rafs)
+		refuse(req, "filesystem type mismatch, expect RAFS");
+	if (!search.found || !search.rafs)
+		return false;
+	json_object_set_new(body, "fs_type", json_string("rafs"));
+	json_object_del(body, "prefetch_files");
+	return true;
 }
 
 static void mount_or_remount(const struct api *api, struct request *req, const char *at)
@@ -167,6 +192,8 @@ static void mount_or_remount(const struct api *api, struct request *req, const c
 		refuse(req, BAD_PATH);
 		goto out;
 	}
+	if (!check_place(api, req, at, body))
+		goto out;
 	int res = spec_from_nydus(&spec, at, body, &err);
 	if (res < 0) {
 		refuse(req, err.text);
@@ -205,14 +232,16 @@ static void show(const struct api *api, struct request *req, const char *at)
 		refuse(req, "object or filesystem doesn't exist");
 }
 
-/* The parameter mountpoint, or NULL with the answer. The caller frees it. */
+/* The parameter mountpoint, a normal path if it is a path, or NULL with the answer. The caller frees it. */
 static char *query_mountpoint(struct request *req)
 {
 	char *at = NULL;
 	int res = uri_query(&req->uri, "mountpoint", &at);
 
-	if (res == 1)
+	if (res == 1) {
+		uri_path_normal(at);
 		return at;
+	}
 	if (res == 0)
 		answer_nydus(&req->answer, 400, "QueryString(", "'mountpoint' should be specified in query string",
 			     ")");

@@ -227,16 +227,13 @@ static int add_prefetch(struct spec *s, const json_t *files, bool rafs, struct g
 	size_t i;
 	const json_t *item;
 
-	if (!files || json_is_null(files))
-		return 0;
-	if (!rafs)
-		return error_set(err, EINVAL, "prefetch_files is for rafs only");
 	json_array_foreach(files, i, item) {
 		const char *path = json_string_value(item);
 
 		if (!path || path[0] != '/')
 			return error_set(err, EINVAL, "invalid prefetch file list");
-		int res = add(s, "prefetch-files", path, err);
+		/* nydusd looks at the paths of others, too, and then not at the files. */
+		int res = rafs ? add(s, "prefetch-files", path, err) : 0;
 		if (res < 0)
 			return res;
 	}

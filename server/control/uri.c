@@ -123,3 +123,35 @@ bool uri_path_good(const char *at)
 			return true;
 	}
 }
+
+/* Where the last part of a path of that length begins, with its slash. */
+static size_t parent_of(const char *path, size_t len)
+{
+	while (len && path[--len] != '/')
+		;
+	return len;
+}
+
+void uri_path_normal(char *at)
+{
+	size_t to = 0;
+
+	if (at[0] != '/')
+		return;
+	for (const char *part = at; *part;) {
+		part += strspn(part, "/");
+		size_t len = strcspn(part, "/");
+
+		if (len == 2 && part[0] == '.' && part[1] == '.') {
+			to = parent_of(at, to);
+		} else if (part_good(part, len)) {
+			at[to++] = '/';
+			memmove(at + to, part, len);
+			to += len;
+		}
+		part += len;
+	}
+	if (!to)
+		at[to++] = '/';
+	at[to] = '\0';
+}

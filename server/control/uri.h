@@ -23,6 +23,12 @@ void uri_fini(struct uri *u);
  */
 int uri_query(const struct uri *u, const char *name, char **value);
 
+/*
+ * Makes an absolute path what it leads to, in place, as nydusd does: empty and "." parts go, ".." steps up, at the root nowhere. Others are left as
+ * they are.
+ */
+void uri_path_normal(char *at);
+
 /* Whether at is an absolute path of at most URI_AT_MAX bytes of UTF-8, without an empty, "." or ".." part; "/" is. */
 bool uri_path_good(const char *at);
 

@@ -135,7 +135,12 @@ int api_mount(struct api *a, const char *at, const char *source)
 
 int api_remount(struct api *a, const char *at, const char *source)
 {
-	return mount_call(a, "PUT", at, source);
+	char target[PATH_MAX_ENCODED], body[4096];
+
+	snprintf(target, sizeof(target), "/api/graft/v1/mounts?at=%s", at);
+	snprintf(body, sizeof(body), "{\"type\":\"passthrough\",\"config\":{\"source\":\"%s\"}}", source);
+	int res = api_call(a, "PUT", target, body);
+	return res == 200 ? 204 : res;
 }
 
 int api_umount(struct api *a, const char *at)

@@ -20,7 +20,7 @@ void api_close(struct api *a);
 /* body NULL: none. The status code, or -errno when there was no whole answer. */
 int api_call(struct api *a, const char *method, const char *target, const char *body);
 
-/* nydusd's calls; the status code (204: done) or -errno. */
+/* nydusd's calls, but for a remount, which it has for images only; the status code (204: done) or -errno. */
 int api_mount(struct api *a, const char *at, const char *source);
 int api_remount(struct api *a, const char *at, const char *source);
 int api_umount(struct api *a, const char *at);

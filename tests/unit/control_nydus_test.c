@@ -73,8 +73,7 @@ static void mountpoints_come_raw_and_encoded(void **state)
 
 static void paths_are_strict(void **state)
 {
-	static const char *const paths[] = { "relative", "",   "/x//y", "/rafs/../lowerdir", "/.",     "/x/",
-					     "/a/./b",   "//", "/..",   "/%ff%fe",           "/a%00b", "/a%0Ab" };
+	static const char *const paths[] = { "relative", "", "x/../y", "./a", "/%ff%fe", "/a%00b", "/a%0Ab" };
 	char target[256];
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
@@ -84,6 +83,38 @@ static void paths_are_strict(void **state)
 		expect(call(*state, "DELETE", target, NULL), 500, PATH_WALK);
 	}
 	assert_int_equal(fake_nmounts(), 0);
+}
+
+/* A mount is where its path leads, whatever it is written like, and goes by any other spelling. */
+static void paths_lead_somewhere(void **state)
+{
+	static const struct {
+		const char *path, *at;
+	} rows[] = {
+		{ "/x//y", "/x/y" },
+		{ "/rafs/../lowerdir", "/lowerdir" },
+		{ "/.", "/" },
+		{ "//", "/" },
+		{ "/..", "/" },
+		{ "/../../a/..", "/" },
+		{ "/x/", "/x" },
+		{ "/a/../d/./e//", "/d/e" },
+		{ "/...", "/..." },
+		{ "/..a/.b", "/..a/.b" },
+		{ "///a///..//./b/../../c", "/c" },
+	};
+	char target[256], other[256];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(target, sizeof(target), "/api/v1/mount?mountpoint=%s", rows[i].path);
+		snprintf(other, sizeof(other), "/api/v1/mount?mountpoint=/z/..%s/.", rows[i].at);
+		expect(call(*state, "POST", target, PASSTHROUGH), 204, NULL);
+		if (!fake_key(rows[i].at, "type", 0))
+			fail_msg("%s is not mounted", rows[i].at);
+		expect(call(*state, "POST", other, PASSTHROUGH), 500, MOUNT_OTHER("object or filesystem already exists"));
+		expect(call(*state, "DELETE", other, NULL), 204, NULL);
+		assert_int_equal(fake_nmounts(), 0);
+	}
 }
 
 static void each_type_has_its_plugin(void **state)
@@ -193,7 +224,12 @@ static void prefetch_files_are_checked(void **state)
 	       500, MOUNT_OTHER("invalid prefetch file list"));
 	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/m",
 		    "{\"fs_type\":\"passthrough\",\"source\":\"/b\",\"config\":\"\",\"prefetch_files\":[\"/bin\"]}"),
-	       500, MOUNT_OTHER("prefetch_files is for rafs only"));
+	       204, NULL);
+	assert_null(fake_key("/m", "prefetch-files", 0));
+	expect(call(*state, "DELETE", "/api/v1/mount?mountpoint=/m", NULL), 204, NULL);
+	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/m",
+		    "{\"fs_type\":\"passthrough\",\"source\":\"/b\",\"config\":\"\",\"prefetch_files\":[\"bin\"]}"),
+	       500, MOUNT_OTHER("invalid prefetch file list"));
 	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/m",
 		    "{\"fs_type\":\"passthrough\",\"source\":\"/b\",\"config\":\"\",\"prefetch_files\":null}"),
 	       204, NULL);
@@ -350,11 +386,38 @@ static void twice_and_nothing(void **state)
 	expect(call(*state, "POST", target, PASSTHROUGH), 204, NULL);
 	expect(call(*state, "POST", target, PASSTHROUGH), 500, MOUNT_OTHER("object or filesystem already exists"));
 	assert_int_equal(fake_nmounts(), 1);
-	expect(call(*state, "PUT", target, "{\"fs_type\":\"passthrough_fs\",\"source\":\"/other\",\"config\":\"\"}"),
-	       204, NULL);
-	assert_string_equal(fake_key("/m", "source", 0), "/other");
+	/* It is there: that counts before what is wrong otherwise. */
+	expect(call(*state, "POST", target,
+		    "{\"fs_type\":\"rafs\",\"source\":\"/missing\",\"config\":\"\",\"prefetch_files\":[\"bin\"]}"),
+	       500, MOUNT_OTHER("object or filesystem already exists"));
 	expect(call(*state, "DELETE", target, NULL), 204, NULL);
 	expect(call(*state, "DELETE", target, NULL), 500, MOUNT_OTHER("object or filesystem doesn't exist"));
+}
+
+/* Images only; the body's type must be one, but not that of the mount, and its list of files is not looked at. */
+static void remount_is_for_images(void **state)
+{
+	const char *target = "/api/v1/mount?mountpoint=/m";
+
+	expect(call(*state, "POST", target, PASSTHROUGH), 204, NULL);
+	expect(call(*state, "PUT", target, "{\"fs_type\":\"rafs\",\"source\":\"/other\",\"config\":\"\"}"), 500,
+	       MOUNT_OTHER("filesystem type mismatch, expect RAFS"));
+	expect(call(*state, "DELETE", target, NULL), 204, NULL);
+	expect(call(*state, "POST", target,
+		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":\"\",\"prefetch_files\":[\"/bin\"]}"),
+	       204, NULL);
+	expect(call(*state, "PUT", target,
+		    "{\"fs_type\":\"passthrough_fs\",\"source\":\"/other\",\"config\":\"\",\"prefetch_files\":[\"bin\"]}"),
+	       204, NULL);
+	assert_string_equal(fake_key("/m", "type", 0), "nydus-rafs");
+	assert_string_equal(fake_key("/m", "source", 0), "/other");
+	assert_null(fake_key("/m", "prefetch-files", 0));
+	struct reply *reply =
+		call(*state, "PUT", target, "{\"fs_type\":\"blobfs\",\"source\":\"/other\",\"config\":\"\"}");
+	assert_int_equal(reply->status, 500);
+	assert_non_null(strstr(reply->body, "but blobfs was specified"));
+	reply_free(reply);
+	expect(call(*state, "PUT", "/api/v1/mount?mountpoint=m", PASSTHROUGH), 500, PATH_WALK);
 }
 
 static void sources_that_cannot_be_used(void **state)
@@ -615,6 +678,7 @@ int main(void)
 		T(mount_answers_204_without_body),
 		T(mountpoints_come_raw_and_encoded),
 		T(paths_are_strict),
+		T(paths_lead_somewhere),
 		T(each_type_has_its_plugin),
 		T(unknown_types_are_told_what_is_loaded),
 		T(rafs_gets_its_text),
@@ -625,6 +689,7 @@ int main(void)
 		T(bad_config_is_refused),
 		T(bodies_that_do_not_parse),
 		T(twice_and_nothing),
+		T(remount_is_for_images),
 		T(sources_that_cannot_be_used),
 		T(wrong_methods_and_bodies),
 		T(info_has_all_that_clients_read),
