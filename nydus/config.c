@@ -122,6 +122,8 @@ static int read_v1(struct owned_config *o, struct field_reader *r, const json_t 
 	c->rafs = v1.rafs;
 	c->rafs.given = true;
 	c->rafs.prefetch = v1.prefetch;
+	/* A cache's own has no field for it. */
+	c->cache.prefetch.prefetch_all = true;
 	if (v1.prefetch.enable)
 		c->cache.prefetch = v1.prefetch;
 	return 0;

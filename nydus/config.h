@@ -110,7 +110,7 @@ struct nydus_cache {
 	bool given;
 	const char *type; /* "blobcache" or "filecache", which are one, "fscache", "dummycache" or "" */
 	bool compressed, validate;
-	struct nydus_prefetch prefetch; /* version 1: that of rafs, where it is enabled */
+	struct nydus_prefetch prefetch; /* version 1: that of rafs, where it is enabled, else none but prefetch_all */
 	struct nydus_filecache filecache;
 	struct nydus_fscache fscache;
 };

@@ -15,6 +15,7 @@
 	"{\"enable\":" enable ",\"threads\":" threads ",\"batch_size\":" batch ",\"bandwidth_limit\":" limit           \
 	",\"prefetch_all\":" all ",\"stream_prefetch\":false}"
 #define NO_PREFETCH PREFETCH("false", "0", "0", "0", "false")
+#define V1_PREFETCH PREFETCH("false", "0", "0", "0", "true") /* of a cache */
 #define LOCALFS(file, dir, alt)                                                                                        \
 	"{\"type\":\"localfs\",\"localdisk\":null,\"localfs\":{\"blob_file\":\"" file "\",\"dir\":\"" dir              \
 	"\",\"alt_dirs\":" alt "},\"oss\":null,\"s3\":null,\"registry\":null,\"http-proxy\":null}"
@@ -58,18 +59,18 @@ static void shows(const struct mount_key *keys, size_t n, const char *want)
 static void keys_alone(void **state)
 {
 	(void)state;
-	SHOWS(CONFIG("", LOCALFS("", "", "[]"), CACHE("", "false", NO_PREFETCH, "null"),
+	SHOWS(CONFIG("", LOCALFS("", "", "[]"), CACHE("", "false", V1_PREFETCH, "null"),
 		     RAFS("direct", "1048576", "false", "false", NO_PREFETCH)),
 	      { "source", "/boot" });
 	SHOWS(CONFIG("", LOCALFS("/f", "/b", "[\"/x\",\"/y\"]"),
-		     CACHE("blobcache", "true", NO_PREFETCH, FILECACHE("/c")),
+		     CACHE("blobcache", "true", V1_PREFETCH, FILECACHE("/c")),
 		     RAFS("direct", "1048576", "false", "false", NO_PREFETCH)),
 	      { "blob-dir", "/b" }, { "blob-file", "/f" }, { "alt-dirs", "/x" }, { "alt-dirs", "/y" },
 	      { "cache-dir", "/c" }, { "cache", "compressed" });
 	SHOWS(CONFIG("",
 		     "{\"type\":\"localdisk\",\"localdisk\":{\"device_path\":\"/dev/x\",\"disable_gpt\":false},"
 		     "\"localfs\":null,\"oss\":null,\"s3\":null,\"registry\":null,\"http-proxy\":null}",
-		     CACHE("", "false", NO_PREFETCH, "null"), RAFS("direct", "1048576", "false", "false", NO_PREFETCH)),
+		     CACHE("", "false", V1_PREFETCH, "null"), RAFS("direct", "1048576", "false", "false", NO_PREFETCH)),
 	      { "device", "/dev/x" }, { "cache-dir", "/c" }, { "cache", "none" });
 }
 
@@ -170,7 +171,7 @@ static void other_texts(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		SHOWS(CONFIG("", LOCALFS("", "", "[]"), CACHE("", "false", NO_PREFETCH, "null"),
+		SHOWS(CONFIG("", LOCALFS("", "", "[]"), CACHE("", "false", V1_PREFETCH, "null"),
 			     RAFS("direct", "1048576", "false", "false", NO_PREFETCH)),
 		      { "config", texts[i] });
 }

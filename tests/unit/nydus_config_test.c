@@ -77,7 +77,9 @@ static void version_1_prefetch(void **state)
 	assert_false(c->rafs.prefetch.enable || c->rafs.prefetch.stream_prefetch);
 	assert_int_equal(c->rafs.prefetch.threads, 8);
 	assert_int_equal(c->rafs.prefetch.batch_size, 1 << 20);
-	assert_int_equal(c->cache.prefetch.threads, 0); /* inherited only where it is enabled */
+	/* inherited only where it is enabled */
+	assert_int_equal(c->cache.prefetch.threads, 0);
+	assert_true(c->cache.prefetch.prefetch_all && !c->cache.prefetch.enable);
 	nydus_config_free(c);
 
 	c = must(V1(",\"fs_prefetch\":{\"enable\":true,\"threads_count\":3,\"merging_size\":4,\"bandwidth_rate\":5,"
