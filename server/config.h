@@ -53,7 +53,7 @@ struct server_config {
 	const char *plugin_dir;
 	struct graft_list plugins; /* names, loaded beside those of the mounts */
 	const char *state_dir;     /* absolute; the instance's own folder is made inside. NULL: nothing is kept */
-	const char *api_socket;    /* absolute path of at most 107 bytes; NULL: no API */
+	const char *api_socket;    /* absolute path, at most 107 bytes or that behind the working directory; NULL: no API */
 	uint32_t api_peers;        /* enum config_api_peers */
 	bool api_only;             /* there is no transport, on purpose; only with api_socket */
 	const char *log_file;      /* absolute; NULL: stderr. Opened again at SIGHUP */

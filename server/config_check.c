@@ -204,7 +204,7 @@ static int check_server(const struct server_config *server, struct graft_error *
 		res = check_id_map(server, "gid-map", &server->gid_map, err);
 	if (res != 0)
 		return res;
-	return api ? check_socket(server->options, "api-socket", api, strlen(api) < UNIX_NAME_MAX, err) : 0;
+	return api ? check_socket(server->options, "api-socket", api, unix_name(api) != NULL, err) : 0;
 }
 
 int config_check(const struct config *c, struct graft_error *err)

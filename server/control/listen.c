@@ -69,10 +69,12 @@ static int open_path(struct unix_listener *l, const char *path, mode_t mode, str
 {
 	const struct unix_listener_config config = { .mode = mode, .group = UNIX_ANY_GROUP, .backlog = BACKLOG };
 
-	if (strlen(path) >= UNIX_NAME_MAX)
+	const char *name = unix_name(path);
+
+	if (!name)
 		return error_set(err, ENAMETOOLONG, "socket path of %zu bytes, at most %d are possible: %s",
 				 strlen(path), UNIX_NAME_MAX - 1, path);
-	return unix_listener_open(l, path, &config, err);
+	return unix_listener_open(l, name, &config, err);
 }
 
 int api_listener_open(struct unix_listener *l, const char *path, mode_t mode, struct graft_error *err)

@@ -160,6 +160,7 @@ static void add_fuse(struct door_keys *k, const struct nyd_line *line)
 	uint64_t n;
 
 	add_mountpoint(k, line);
+	door_key(k, server, "node-ids", "nydusd", by_default); /* what it hands over to another daemon has no others */
 	door_key(k, fuse, "mount-type", "fuse", by_default);
 	door_key(k, fuse, "mount-source", "rafs", by_default);
 	if (line->value[NYD_THREADS] && nyd_threads(line->value[NYD_THREADS], &n)) {
@@ -210,7 +211,7 @@ static void add_prefetch(struct door_keys *k, const struct nyd_line *line)
 	}
 }
 
-/* The text as it stands in the file: it is shown, handed over and read again. */
+/* The text as it stands in the file: it is shown, handed over and read again. An INI file cannot carry it, but names the file. */
 static void add_image_config(struct door_keys *k, const struct nyd_line *line)
 {
 	const char *file = line->value[NYD_CONFIG], *folder = line->value[NYD_LOCALFS];
@@ -230,6 +231,8 @@ static void add_image_config(struct door_keys *k, const struct nyd_line *line)
 		text = nyd_localfs_config(folder);
 	if (!text)
 		k->res = config_no_memory(k->err);
+	else if (file && line->value[NYD_DUMP_CONFIG])
+		door_key_path(k, image, "config-file", file, "", where_of(NYD_CONFIG));
 	else
 		door_key(k, image, "config", text, where_of(file ? NYD_CONFIG : NYD_LOCALFS));
 }
