@@ -159,6 +159,7 @@ static int settle_cache(struct nr_config *c, const struct nr_settings *set, stru
 	if (set->cache == NR_OPT_CACHE_NONE)
 		return 0;
 	c->cache_dir = set->cache_dir ? set->cache_dir : files ? cache->filecache.work_dir : NULL;
+	c->cache_unmapped = files && cache->filecache.disable_indexed_map;
 	c->cache_all = set->cache == NR_OPT_CACHE_AUTO && !set->cache_dir && files;
 	if (c->cache_dir || set->cache == NR_OPT_CACHE_AUTO)
 		return 0;

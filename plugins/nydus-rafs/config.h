@@ -20,6 +20,7 @@ struct nr_config {
 	struct backend_spec backend; /* localfs without dir and file: beside an image that is inlined in its blob */
 	const char *cache_dir;       /* NULL: no cache; relative: of the configuration's, without a sandbox only */
 	bool cache_raw;
+	bool cache_unmapped; /* of v5 images: without a chunk map */
 	bool cache_all; /* as nydusd, which copies what can be read in place, too */
 	struct reader_secret secret;
 	uint64_t cache_limit; /* bytes; 0: none */

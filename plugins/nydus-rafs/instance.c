@@ -181,6 +181,7 @@ static int open_reader(struct making *m)
 		.cache = inst->cache,
 		.cache_raw = c->cache_raw,
 		.cache_all = c->cache_all,
+		.cache_unmapped = c->cache_unmapped,
 		.secret = c->secret,
 		.dedup = inst->dedup,
 		.validate = inst->super->version == 5 ? c->validate : c->validate_v6,

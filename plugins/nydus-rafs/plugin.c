@@ -104,7 +104,7 @@ static const char *const system_calls[] = {
 	"openat", "pread64", "preadv", "preadv2", "pwrite64", "renameat", "sched_getaffinity", "unlinkat",
 	"utimensat",
 	/* a deduplication database; a cache folder whose path is relative, or has links in it */
-	"fchmod", "fchown", "fcntl:F_GETLK", "fcntl:F_SETLK", "fdatasync", "getcwd", "readlinkat",
+	"fchmod", "fchown", "fcntl:F_GETLK", "fcntl:F_SETLK", "fdatasync", "getcwd", "lseek", "readlinkat",
 	NULL,
 };
 /* clang-format on */

@@ -24,8 +24,9 @@ struct cache_file {
 	uint64_t size;
 	uint32_t chunks;
 	int data_fd;
-	int map_fd; /* holds the shared lock */
+	int map_fd; /* holds the shared lock; -1: the data file does */
 	struct mapping map;
+	unsigned char *own_map; /* without a map file: map's memory */
 	/* protected by dir->lock */
 	struct cache_file *next;
 	uint32_t refs;
@@ -41,9 +42,22 @@ static void names_of(struct names *n, const struct cache_file *f)
 {
 	static const char *const suffixes[] = { [CACHE_PLAIN] = CACHE_DATA_SUFFIX, [CACHE_RAW] = CACHE_RAW_SUFFIX };
 
-	snprintf(n->data, sizeof(n->data), "%s%s", f->id, suffixes[f->form]);
-	snprintf(n->other, sizeof(n->other), "%s%s", f->id, suffixes[f->form == CACHE_PLAIN ? CACHE_RAW : CACHE_PLAIN]);
+	unsigned int form = f->form & CACHE_RAW;
+
+	snprintf(n->data, sizeof(n->data), "%s%s", f->id, suffixes[form]);
+	snprintf(n->other, sizeof(n->other), "%s%s", f->id, suffixes[form ^ CACHE_RAW]);
 	snprintf(n->map, sizeof(n->map), "%s" CACHE_MAP_SUFFIX, f->id);
+}
+
+static bool is_unmapped(const struct cache_file *f)
+{
+	return f->form & CACHE_UNMAPPED;
+}
+
+/* The file that is locked, and by which others tell whether it was replaced. */
+static int lock_fd(const struct cache_file *f)
+{
+	return is_unmapped(f) ? f->data_fd : f->map_fd;
 }
 
 static int read_all(int fd, void *to, size_t len, uint64_t off)
@@ -90,6 +104,19 @@ static int map_allocate(int fd, uint64_t size)
 	if (fallocate(fd, 0, 0, (off_t)size) == 0 || errno == EOPNOTSUPP || errno == ENOSYS)
 		return 0;
 	return -errno;
+}
+
+/* The same without a map: its size is all that is asked of the data file. */
+static int adopt_unmapped(struct cache_file *f, const struct names *n)
+{
+	struct stat st;
+
+	f->data_fd = cache_member_open(f->dir, n->data, O_RDWR, &st);
+	if (f->data_fd < 0)
+		return f->data_fd == -ENOENT ? 0 : f->data_fd;
+	if ((uint64_t)st.st_size != f->size)
+		return 0;
+	return flock(f->data_fd, LOCK_SH | LOCK_NB) < 0 ? -errno : 1;
 }
 
 /*
@@ -142,7 +169,7 @@ static int remove_name(const struct cache_dir *dir, const char *name)
 
 /*
  * In an order that leaves nothing to believe wherever it stops: the old map goes first, the new one comes last. Old
- * files lose their names but not their bytes, for whoever has them open or mapped.
+ * files lose their names but not their bytes, for whoever has them open or mapped. map: NULL: there shall be none.
  */
 static int make_names(struct cache_file *f, const struct names *n, struct cache_temp *data, struct cache_temp *map)
 {
@@ -154,9 +181,26 @@ static int make_names(struct cache_file *f, const struct names *n, struct cache_
 		res = cache_temp_publish(f->dir, data, n->data, NULL);
 	if (res < 0)
 		return res;
+	if (!map)
+		return 0;
 	res = cache_temp_publish(f->dir, map, n->map, NULL);
 	if (res < 0)
 		remove_name(f->dir, n->data);
+	return res;
+}
+
+static int make_unmapped(struct cache_file *f, const struct names *n)
+{
+	struct cache_temp data;
+	int res = cache_temp_make(f->dir, &data);
+
+	if (!res && (ftruncate(data.fd, (off_t)f->size) < 0 || flock(data.fd, LOCK_SH | LOCK_NB) < 0))
+		res = -errno;
+	if (!res)
+		res = make_names(f, n, &data, NULL);
+	if (!res)
+		f->data_fd = steal_fd(&data.fd);
+	cache_temp_drop(f->dir, &data);
 	return res;
 }
 
@@ -191,10 +235,10 @@ static int open_files(struct cache_file *f, struct graft_error *err)
 		return error_set(err, -lock, "cache folder %s: cannot lock it for blob %s: %s", f->dir->path, f->id,
 				 lock == -ETIMEDOUT ? "another process holds its lock" : strerror(-lock));
 	names_of(&n, f);
-	res = adopt(f, &n);
+	res = is_unmapped(f) ? adopt_unmapped(f, &n) : adopt(f, &n);
 	if (!res) {
 		close_files(f);
-		res = make_anew(f, &n);
+		res = is_unmapped(f) ? make_unmapped(f, &n) : make_anew(f, &n);
 	}
 	cache_unlock(lock);
 	if (res == -EISDIR)
@@ -217,7 +261,7 @@ static struct cache_file *find_open(const struct cache_file *want, const struct 
 		if (f->form != want->form || f->size != want->size || f->chunks != want->chunks ||
 		    strcmp(f->id, want->id) != 0)
 			continue;
-		if (fstat(f->map_fd, &st) < 0 || st.st_nlink == 0 ||
+		if (fstat(lock_fd(f), &st) < 0 || st.st_nlink == 0 ||
 		    (map && (st.st_ino != map->st_ino || st.st_dev != map->st_dev)))
 			continue;
 		f->refs++;
@@ -229,6 +273,7 @@ static struct cache_file *find_open(const struct cache_file *want, const struct 
 static void file_free(struct cache_file *f)
 {
 	mapping_close(&f->map);
+	free(f->own_map);
 	close_files(f);
 	cache_dir_put(f->dir);
 	free(f);
@@ -241,7 +286,7 @@ static struct cache_file *enter(struct cache_file *f)
 	struct stat st;
 
 	pthread_mutex_lock(&f->dir->lock);
-	if (fstat(f->map_fd, &st) == 0)
+	if (fstat(lock_fd(f), &st) == 0)
 		first = find_open(f, &st);
 	if (!first) {
 		f->next = f->dir->files;
@@ -271,12 +316,23 @@ static struct cache_file *file_new(struct cache_dir *dir, const char *id, enum c
 	return f;
 }
 
+static int open_own_map(struct cache_file *f, struct graft_error *err)
+{
+	f->own_map = calloc(1, chunk_map_size(f->chunks));
+	if (!f->own_map)
+		return error_set(err, ENOMEM, "cache folder %s: no memory for blob %s", f->dir->path, f->id);
+	cache_touch(f->data_fd);
+	return 0;
+}
+
 static int file_open(struct cache_file *f, struct graft_error *err)
 {
 	int res = open_files(f, err);
 
 	if (res < 0)
 		return res;
+	if (is_unmapped(f))
+		return open_own_map(f, err);
 	/* Another program's map may have holes. If there is no room for them the mapping copes as well. */
 	map_allocate(f->map_fd, chunk_map_size(f->chunks));
 	cache_touch(f->map_fd);
@@ -334,8 +390,13 @@ void cache_file_close(struct cache_file *file)
 	pthread_mutex_unlock(&file->dir->lock);
 	if (!last)
 		return;
-	cache_touch(file->map_fd);
+	cache_touch(lock_fd(file));
 	file_free(file);
+}
+
+static unsigned char *map_of(const struct cache_file *f)
+{
+	return f->own_map ? f->own_map : f->map.base;
 }
 
 int cache_file_fd(const struct cache_file *file)
@@ -345,22 +406,29 @@ int cache_file_fd(const struct cache_file *file)
 
 bool cache_file_ready(const struct cache_file *file, uint32_t i)
 {
-	return chunk_map_ready(file->map.base, i);
+	return chunk_map_ready(map_of(file), i);
 }
 
 void cache_file_set_ready(struct cache_file *file, uint32_t i)
 {
-	chunk_map_set(file->map.base, i);
+	chunk_map_set(map_of(file), i);
 }
 
 void cache_file_clear_ready(struct cache_file *file, uint32_t i)
 {
-	chunk_map_clear(file->map.base, i);
+	chunk_map_clear(map_of(file), i);
 }
 
 uint32_t cache_file_count_ready(const struct cache_file *file)
 {
-	return chunk_map_count(file->map.base, file->chunks);
+	return chunk_map_count(map_of(file), file->chunks);
+}
+
+bool cache_file_written(const struct cache_file *file, uint64_t off, uint64_t len)
+{
+	off_t data = lseek(file->data_fd, (off_t)off, SEEK_DATA);
+
+	return data < 0 ? errno != ENXIO : (uint64_t)data < off + len;
 }
 
 int cache_file_write(struct cache_file *file, const void *bytes, size_t len, uint64_t off)

@@ -10,7 +10,9 @@
 
 enum cache_form {
 	CACHE_PLAIN = 0, /* uncompressed chunks at their U-offset */
-	CACHE_RAW = 1    /* chunks as they lie in the blob, at their C-offset */
+	CACHE_RAW = 1,   /* chunks as they lie in the blob, at their C-offset */
+	/* Either may have this added: no map on the disk. What is ready is known in this process alone, and nothing at first. */
+	CACHE_UNMAPPED = 2
 };
 
 struct cache_file;
@@ -25,6 +27,8 @@ struct cache_file;
  *
  * nydusd knows no locks but sets bits with atomic operations too: it can fill and use the same files at the same time.
  * It has one name for the map of both forms; a map beside files of both could speak of either and is not believed.
+ *
+ * Without a map the lock is on the data file. One that is there already is taken as it is, a map beside it is left alone.
  */
 
 /*
@@ -47,6 +51,9 @@ void cache_file_set_ready(struct cache_file *file, uint32_t i);
 void cache_file_clear_ready(struct cache_file *file, uint32_t i);
 /* Chunks ready now, by counting. */
 uint32_t cache_file_count_ready(const struct cache_file *file);
+
+/* Whether anything was ever written in that range: false only where it is certain that nothing was. */
+bool cache_file_written(const struct cache_file *file, uint64_t off, uint64_t len);
 
 /*
  * Writes len bytes at off: 0 or -errno, -EINVAL beyond size. After -ENOSPC or -EDQUOT further writes to the folder fail

@@ -189,6 +189,11 @@ static bool removable(struct cache_dir *dir, const struct seen *blob)
 	if (snprintf(name, sizeof(name), "%s" CACHE_MAP_SUFFIX, blob->id) >= (int)sizeof(name))
 		return true;
 	map = cache_member_open(dir, name, O_RDONLY, &st);
+	/* Without a map the lock is on the data: the same name without its end. */
+	for (size_t i = 0; map == -ENOENT && i < 2; i++) {
+		snprintf(name, sizeof(name), "%s%s", blob->id, i ? CACHE_RAW_SUFFIX : CACHE_DATA_SUFFIX);
+		map = cache_member_open(dir, name, O_RDONLY, &st);
+	}
 	if (map < 0)
 		return map == -ENOENT;
 	return stat_used(&st) <= blob->used && flock(map, LOCK_EX | LOCK_NB) == 0;

@@ -49,7 +49,8 @@ static void open_cache(struct reader *r, struct shared_blob *s, bool plain_fd)
 
 	if (!s->dir || !s->chunks || !size || (plain_fd && !r->cache_all && is_plain(info)))
 		return;
-	if (cache_file_open(&s->cache, s->dir, info->id, s->raw ? CACHE_RAW : CACHE_PLAIN, size, s->chunks, &err) < 0) {
+	unsigned int form = (s->raw ? CACHE_RAW : CACHE_PLAIN) | (s->unmapped ? CACHE_UNMAPPED : 0);
+	if (cache_file_open(&s->cache, s->dir, info->id, (enum cache_form)form, size, s->chunks, &err) < 0) {
 		s->cache = NULL;
 		reader_say(r, GRAFT_LOG_ERROR, "blob %s is read without a cache: %s", info->id, err.text);
 	}
@@ -188,6 +189,7 @@ static int shared_new(struct shared_blob **out, struct reader *r, const struct r
 	s->info = *info;
 	s->dir = r->cache ? cache_dir_ref(r->cache) : NULL;
 	s->raw = r->cache_raw;
+	s->unmapped = r->cache_unmapped && info->version == 5;
 	s->digests = wants_own_digests(r, info);
 	s->secret = r->secret;
 	s->by_digest = goes_by_digest(r, info);
@@ -203,6 +205,7 @@ static int shared_new(struct shared_blob **out, struct reader *r, const struct r
 		return res;
 	}
 	open_cache(r, s, plain_fd);
+	s->unmapped = s->unmapped && s->cache;
 	share_open(r, s);
 	*out = s;
 	return 0;

@@ -171,6 +171,14 @@ bool chunk_wants_ahead(const struct reader_blob *b, const struct rafs_chunk *chu
 	return !chunk_is_direct(b, chunk) && !chunk_is_ready(b->shared, chunk);
 }
 
+bool chunk_digest_right(const struct shared_blob *s, const struct rafs_chunk *chunk, const void *plain)
+{
+	uint8_t digest[RAFS_DIGEST_SIZE];
+
+	return (chunk->flags & RAFS_CHUNK_DIGEST) && digest_of(s->info.digester, plain, chunk->u_size, digest) == 0 &&
+	       memcmp(digest, chunk->digest, sizeof(digest)) == 0;
+}
+
 int chunk_check(const struct reader *r, const struct reader_blob *b, const struct rafs_chunk *chunk, const void *plain)
 {
 	bool crc = chunk->flags & RAFS_CHUNK_CRC;

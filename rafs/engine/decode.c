@@ -170,18 +170,29 @@ static int decode_shared(struct work *k)
 	return res < 0 ? res : each_chunk(k, read_shared, true);
 }
 
+/* Without a map: an earlier process may have written it. */
+static bool is_maybe_left(const struct shared_blob *s, const struct unit *u)
+{
+	return s->unmapped && s->raw && u->chunk.index < s->chunks && cache_file_written(s->cache, u->c_off, u->c_size);
+}
+
 /* The unit's bytes as they lie in the blob, from <id>.blob.raw. */
 static int from_raw_cache(struct work *k)
 {
 	const struct unit *u = k->unit;
+	bool ready = chunk_is_ready(k->s, &u->chunk), maybe = !ready && is_maybe_left(k->s, u);
 
-	if (!k->s->raw || !chunk_is_ready(k->s, &u->chunk) || buffer_reserve(&k->w->raw, u->c_size) < 0)
+	if (!k->s->raw || !(ready || maybe) || buffer_reserve(&k->w->raw, u->c_size) < 0)
 		return 0;
 	if (cache_file_read(k->s->cache, k->w->raw.bytes, u->c_size, u->c_off) == 0 && decode(k, k->w->raw.bytes) == 0 &&
-	    each_chunk(k, check_chunk, false) == 0) {
+	    each_chunk(k, check_chunk, false) == 0 && (ready || chunk_digest_right(k->s, &u->chunk, k->plain))) {
+		if (maybe)
+			cache_file_set_ready(k->s->cache, u->chunk.index);
 		keep_in_memory(k);
 		return 1;
 	}
+	if (maybe)
+		return 0;
 	cache_file_clear_ready(k->s->cache, u->chunk.index);
 	complain(k->r, k->s, &u->chunk, k->ino, "bad in the cache: it is fetched anew");
 	return 0;

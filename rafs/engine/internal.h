@@ -108,6 +108,7 @@ struct shared_blob {
 	struct plain_cache *plain; /* the pool's, which outlives this */
 	struct rafs_blob_info info;
 	bool raw;
+	bool unmapped;             /* the cache has no map on the disk: what it holds is told by digests */
 	struct reader_secret secret; /* of the cache file, which then is not raw */
 	bool by_digest;            /* chunks have digests that convergent encryption goes by, as nydusd has them */
 	bool digests;              /* the blob's own were asked for */
@@ -160,7 +161,7 @@ struct reader {
 	struct dedup *dedup; /* NULL: none, or this cache cannot share */
 	struct pool *pool;
 	const struct rafs_super *super;
-	bool cache_raw, cache_all;
+	bool cache_raw, cache_all, cache_unmapped;
 	struct reader_secret secret;
 	uint32_t validate, readahead;
 	uint64_t bandwidth;
@@ -214,6 +215,8 @@ bool chunk_needs_check(const struct reader *r, const struct reader_blob *b, cons
 /* Whether decoding it ahead of a reader would serve any purpose. */
 bool chunk_wants_ahead(const struct reader_blob *b, const struct rafs_chunk *chunk);
 void chunk_set_verified(struct shared_blob *s, uint32_t index, bool good);
+/* Whether it has a digest and these bytes are its own, whatever validation is wanted. */
+bool chunk_digest_right(const struct shared_blob *s, const struct rafs_chunk *chunk, const void *plain);
 /* Compares with the chunk's CRC and digest as the reader's validation wants: 0 or -EIO. */
 int chunk_check(const struct reader *r, const struct reader_blob *b, const struct rafs_chunk *chunk, const void *plain);
 
@@ -227,10 +230,10 @@ int cached_read(const struct shared_blob *s, const struct rafs_chunk *chunk, str
 /* bytes: plain, not in w->pages. 0 or -errno. */
 int cached_write(const struct shared_blob *s, const struct rafs_chunk *chunk, const unsigned char *bytes, struct worker *w);
 
-/* share.c: what caches have in common. */
+/* share.c: what caches have in common, or have without knowing. */
 /* Whether, and as what, the blob's chunks are offered; after its cache was opened. */
 void share_open(struct reader *r, struct shared_blob *s);
-/* Before a fetch reads: takes what another cache has. */
+/* Before a fetch reads: takes what another cache has, or ours. */
 void share_fetch(struct fetch *f, struct worker *w);
 /* A chunk that is in the cache now. */
 void share_offer(const struct reader *r, const struct shared_blob *s, const struct rafs_chunk *chunk, const void *plain);

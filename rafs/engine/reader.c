@@ -69,6 +69,7 @@ int reader_new(struct reader **reader, const struct reader_config *config, struc
 	r->cache = config->cache ? cache_dir_ref(config->cache) : NULL;
 	r->cache_raw = config->cache_raw;
 	r->cache_all = config->cache_all;
+	r->cache_unmapped = config->cache_unmapped;
 	r->validate = config->validate;
 	if (config->cache && config->secret.on && !config->cache_raw) {
 		r->secret = config->secret;

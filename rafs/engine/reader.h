@@ -55,6 +55,7 @@ struct reader_config {
 	struct cache_dir *cache;   /* a count of its own is taken; NULL: no cache */
 	bool cache_raw;            /* keep chunks as they lie in the blob */
 	bool cache_all;            /* prefetch also keeps what can be read in place where it is */
+	bool cache_unmapped;       /* v5: no chunk map on the disk; digests tell what an earlier process left */
 	struct dedup *dedup;       /* kept; must outlive the reader. NULL: none. Needs a cache that is neither raw nor encrypted */
 	struct reader_secret secret; /* counts for nothing with cache_raw; with it, data is checked at least by READER_VALIDATE_CRC */
 	uint32_t validate;         /* enum reader_validate */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chunks that another cache of this host has are taken from there, and ours are offered: by a deduplication database. */
-#include "rafs/codec/digest.h"
+/* What a fetch need not read: chunks that other caches of this host have, by a deduplication database, or ours has unsaid. */
 #include "rafs/engine/internal.h"
 
 #include <stdio.h>
@@ -24,12 +23,24 @@ static bool has_key(const struct shared_blob *s, const struct rafs_chunk *chunk)
 	       memcmp(chunk->digest, none, sizeof(none)) != 0;
 }
 
+/* A cache without a map may have it from an earlier process: its digest tells. */
+static bool is_left(struct shared_blob *s, const struct rafs_chunk *chunk, struct worker *w)
+{
+	if (!s->unmapped || chunk->index >= s->chunks || !cached_fits(s, chunk) ||
+	    !cache_file_written(s->cache, chunk->u_off, chunk->u_size) || cached_read(s, chunk, w) < 0 ||
+	    !chunk_digest_right(s, chunk, w->plain.bytes))
+		return false;
+	cache_file_set_ready(s->cache, chunk->index);
+	chunk_set_verified(s, chunk->index, true);
+	return true;
+}
+
 /* Whether it is in our cache now. */
 static bool take(struct reader *r, struct shared_blob *s, const struct rafs_chunk *chunk, struct worker *w)
 {
 	struct dedup_key key = key_of(s, chunk);
 
-	if (chunk_is_ready(s, chunk))
+	if (chunk_is_ready(s, chunk) || is_left(s, chunk, w))
 		return true;
 	if (!has_key(s, chunk) || buffer_reserve(&w->plain, chunk->u_size) < 0 ||
 	    !dedup_find(r->dedup, &key, s->source, w->plain.bytes, chunk->u_size) ||
@@ -82,30 +93,34 @@ static void narrow(struct fetch *f)
 
 void share_fetch(struct fetch *f, struct worker *w)
 {
+	struct shared_blob *s = f->blob->shared;
 	struct reader *r = f->reader;
 	uint32_t n = 0;
 	char why[256];
 
-	if (!f->joined || !f->blob->shared->source)
+	if (!f->joined || !(s->source || s->unmapped))
 		return;
+	if (s->raw) {
+		/* Each flight looks for itself, before it reads. */
+		f->joined = !cache_file_written(s->cache, f->c_begin, f->c_end - f->c_begin);
+		return;
+	}
 	for (uint32_t i = 0; i < f->n; i++) {
-		f->flights[i].shared = take_unit(r, f->blob->shared, &f->flights[i].unit, w);
+		f->flights[i].shared = take_unit(r, s, &f->flights[i].unit, w);
 		n += f->flights[i].shared;
 	}
 	if (n)
 		narrow(f);
-	if (dedup_failed(r->dedup, why))
+	if (r->dedup && dedup_failed(r->dedup, why))
 		reader_say(r, GRAFT_LOG_WARN, "%s", why);
 }
 
 void share_offer(const struct reader *r, const struct shared_blob *s, const struct rafs_chunk *chunk, const void *plain)
 {
 	struct dedup_key key = key_of(s, chunk);
-	uint8_t digest[RAFS_DIGEST_SIZE];
 
 	/* The image's word for it is not enough: nydusd does not look at what it takes from here. */
-	if (has_key(s, chunk) && digest_of((enum rafs_digester)key.digester, plain, chunk->u_size, digest) == 0 &&
-	    memcmp(digest, key.digest, sizeof(digest)) == 0)
+	if (has_key(s, chunk) && chunk_digest_right(s, chunk, plain))
 		dedup_record(r->dedup, &key, s->source, chunk->u_off);
 }
 

@@ -475,6 +475,12 @@ static void encryption(void **state)
 	assert_true(c.cache_raw && !c.secret.on && !c.cache_all);
 	assert_int_equal(warnings, 1);
 	nr_config_free(&c);
+	/* Of v5 images: no map. */
+	assert_false(c.cache_unmapped);
+	MUST(*state, &c, "config",
+	     V1_CACHE("{\"type\":\"blobcache\",\"config\":{\"work_dir\":\"/c\",\"disable_indexed_map\":true}}"));
+	assert_true(c.cache_unmapped);
+	nr_config_free(&c);
 	/* Nor is what is kept nowhere. */
 	MUST(*state, &c, "config", bad[0], "cache", "none");
 	assert_false(c.secret.on);

@@ -555,6 +555,50 @@ static void test_lock(void **state)
 	cache_dir_put(dir);
 }
 
+/* Without a map: nothing is ready at first, the bytes stay, and a map beside them is neither made nor touched. */
+static void test_unmapped(void **state)
+{
+	const enum cache_form plain = CACHE_UNMAPPED, raw = (enum cache_form)(CACHE_UNMAPPED | CACHE_RAW);
+	const struct folder *f = *state;
+	struct cache_dir *dir = get(f);
+	struct cache_file *file = open_file(dir, plain, SIZE, CHUNKS), *same = open_file(dir, plain, SIZE, CHUNKS);
+
+	assert_ptr_equal(file, same);
+	cache_file_close(same);
+	assert_false(folder_has(f, MAP));
+	assert_false(cache_file_written(file, 0, SIZE));
+	put_chunk(file, 7);
+	assert_true(cache_file_written(file, 7 * CHUNK, CHUNK) && cache_file_ready(file, 7));
+	cache_file_close(file);
+	file = open_file(dir, plain, SIZE, CHUNKS);
+	assert_false(cache_file_ready(file, 7));
+	assert_true(chunk_right(file, 7));
+	/* Who has a map does not believe a file without, and makes both anew; the old bytes go on here. */
+	same = open_file(dir, CACHE_PLAIN, SIZE, CHUNKS);
+	assert_false(chunk_right(same, 7));
+	put_chunk(same, 8);
+	cache_file_close(same);
+	assert_true(chunk_right(file, 7));
+	cache_file_close(file);
+	/* The map stays true. */
+	file = open_file(dir, plain, SIZE, CHUNKS);
+	assert_true(chunk_right(file, 8));
+	put_chunk(file, 9);
+	cache_file_close(file);
+	same = open_file(dir, CACHE_PLAIN, SIZE, CHUNKS);
+	assert_true(cache_file_ready(same, 8) && !cache_file_ready(same, 9));
+	cache_file_close(same);
+	/* A file of another size is not taken, nor is the map that spoke of it. */
+	file = open_file(dir, plain, SIZE + CHUNK, CHUNKS + 1);
+	assert_false(folder_has(f, MAP) || chunk_right(file, 8));
+	cache_file_close(file);
+	file = open_file(dir, raw, SIZE, CHUNKS);
+	put_chunk(file, 1);
+	assert_true(folder_has(f, RAW));
+	cache_file_close(file);
+	cache_dir_put(dir);
+}
+
 #define THREADS 4
 
 /* For the threads: all of them fill and read one file, each through an open of its own. */
@@ -713,7 +757,7 @@ int main(void)
 		/* First: cmocka takes SIGBUS at the beginning of every test, mapping_open at its first call alone. */
 		WITH_FOLDER(test_torn_map),  WITH_FOLDER(test_layout),       WITH_FOLDER(test_all_ready),
 		WITH_FOLDER(test_arguments), WITH_FOLDER(test_not_believed), WITH_FOLDER(test_folders_in_the_way),
-		WITH_FOLDER(test_sharing),   WITH_FOLDER(test_processes),    WITH_FOLDER(test_lock),
+		WITH_FOLDER(test_sharing),   WITH_FOLDER(test_processes),    WITH_FOLDER(test_lock), WITH_FOLDER(test_unmapped),
 		WITH_FOLDER(test_threads),   WITH_FOLDER(test_full),         WITH_FOLDER(test_limited),
 		WITH_FOLDER(test_last_use),
 	};

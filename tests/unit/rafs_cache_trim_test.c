@@ -128,6 +128,30 @@ static void test_seldom(void **state)
 	cache_dir_put(dir);
 }
 
+/* A blob in use without a map on the disk has its lock on the data. */
+static void test_in_use_unmapped(void **state)
+{
+	static unsigned char bytes[64 * 1024];
+	const enum cache_form forms[] = { CACHE_UNMAPPED, (enum cache_form)(CACHE_UNMAPPED | CACHE_RAW) };
+	const struct folder *f = *state;
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *name = i ? "ours.blob.raw" : "ours.blob.data";
+		struct cache_dir *dir = get(f, 1);
+		struct cache_file *file;
+
+		assert_int_equal(cache_file_open(&file, dir, "ours", forms[i], 64 * KIB, 16, NULL), 0);
+		assert_int_equal(cache_file_write(file, bytes, sizeof(bytes), 0), 0);
+		folder_age(f, name, 1000);
+		trim(dir);
+		assert_true(folder_has(f, name));
+		cache_file_close(file);
+		trim(dir);
+		assert_false(folder_has(f, name));
+		cache_dir_put(dir);
+	}
+}
+
 static struct cache_file *open_blob(struct cache_dir *dir, const char *id)
 {
 	struct graft_error err;
@@ -322,7 +346,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_FOLDER(test_order),       WITH_FOLDER(test_seldom),
-		WITH_FOLDER(test_in_use),      WITH_FOLDER(test_in_use_elsewhere),
+		WITH_FOLDER(test_in_use_unmapped), WITH_FOLDER(test_in_use),      WITH_FOLDER(test_in_use_elsewhere),
 		WITH_FOLDER(test_locked),      WITH_FOLDER(test_meta_alone),
 		WITH_FOLDER(test_left_behind), WITH_FOLDER(test_race),
 	};

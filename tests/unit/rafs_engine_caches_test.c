@@ -127,7 +127,7 @@ static void check_cache(const struct line *l, int n)
 /* Under a sanitizer every few of them. */
 static void test_as_nydusd(void **state)
 {
-	size_t stride = full_count(1, 8), group = 0;
+	size_t stride = full_count(1, 16), group = 0;
 
 	(void)state;
 	for (int i = 0, n; i < nlines; i += n) {
@@ -145,10 +145,9 @@ static void test_read_encrypted(void **state)
 	static const char *const images[] = {"v5-chunk4k", "v6-zstd"};
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		struct world w;
-
+	for (size_t i = full_count(0, 1); i < 2; i++) {
 		uint64_t first = 0;
+		struct world w;
 
 		world_make(&w, images[i]);
 		encrypt(&w, i);
@@ -214,6 +213,38 @@ static void test_decoded_once(void **state)
 	}
 }
 
+/* Without a chunk map on the disk: digests tell what was left by the reader before, and what of it is spoilt. */
+static void test_unmapped(void **state)
+{
+	char map[2 * WORLD_PATH_MAX], data[WORLD_PATH_MAX];
+
+	(void)state;
+	for (int raw = 0; raw < 2; raw++) {
+		uint64_t first = 0;
+		struct world w;
+
+		world_make(&w, "v5-chunk4k");
+		w.config.cache_raw = raw;
+		w.config.cache_unmapped = true;
+		w.config.validate = READER_VALIDATE_NONE;
+		w.front.hide_fd = true;
+		for (int round = 0; round < 3; round++) {
+			world_open(&w, true);
+			world_compare(&w, "expected.jsonl", STEP);
+			uint64_t fetched = reader_counters(w.reader)->fetched_bytes;
+			world_close(&w);
+			world_cached(&w, raw ? ".blob.raw" : ".blob.data", data);
+			snprintf(map, sizeof(map), "%.*s.blob.data.chunk_map", (int)(strchr(data, '.') - data), data);
+			assert_int_not_equal(access(map, F_OK), 0);
+			assert_true(round == 0 ? fetched > 100000 : round == 1 ? fetched == 0 : fetched > 0 && fetched < first);
+			first = round ? first : fetched;
+			for (int i = 0; round == 1 && i < 5; i++)
+				world_spoil(data, 8192 * (uint64_t)i + 20);
+		}
+		world_drop(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +252,7 @@ int main(void)
 		cmocka_unit_test(test_read_encrypted),
 		cmocka_unit_test(test_other_key),
 		cmocka_unit_test(test_decoded_once),
+		cmocka_unit_test(test_unmapped),
 	};
 
 	return cmocka_run_group_tests(tests, read_lines, NULL);

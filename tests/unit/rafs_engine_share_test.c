@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two caches of one image with a deduplication database between them, and what goes wrong with it. */
+#include "full.h"
 #include "rafs/cache/dedup.h"
 #include "rafs_engine_world.h"
 
@@ -63,7 +64,8 @@ static void test_second_cache(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
+	/* Under a sanitizer the first and the fourth. */
+	for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i += full_count(1, 3)) {
 		struct world a, b;
 
 		world_make(&a, images[i][0]);
