@@ -62,6 +62,7 @@ struct server_config {
 	const char *pid_file;      /* absolute; NULL: none */
 	uint64_t rlimit_nofile;    /* 0: as server/limits.h says */
 	const char *supervisor;    /* absolute; socket of who keeps a connection of /dev/fuse and its state for the next process; NULL: none */
+	const char *dedup_db;      /* absolute; for mounts made at run time, see control_host.c. NULL: none */
 	const char *modcaps;       /* `+cap:-cap...`, checked (server/sandbox/modcaps.h); NULL: no change */
 	struct options *options;
 	char *where; /* of the file if it has no [server] */

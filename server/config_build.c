@@ -107,6 +107,7 @@ static int build_server(struct server_config *server, const struct ini_file *fil
 	server->log_rotation = set->log_rotation;
 	server->modcaps = set->modcaps;
 	server->supervisor = set->supervisor;
+	server->dedup_db = set->dedup_db;
 	server->syslog = set->syslog;
 	server->pid_file = set->pid_file;
 	res = read_threads(server->options, "workers", set->workers, WORKERS_MAX, &server->workers, err);

@@ -56,6 +56,7 @@ extern const char *const config_sandboxes[], *const config_seccomps[];
 /* What config_server_options, _transport_options, _fuse_options and _mount_options fill. */
 struct server_settings {
 	const char *instance, *workers, *plugin_dir, *state_dir, *api_socket, *log_file, *pid_file, *modcaps, *supervisor;
+	const char *dedup_db;
 	uint32_t log_level, sandbox, seccomp, landlock, node_ids, api_peers;
 	bool syslog, api_only;
 	struct graft_list plugins, uid_map, gid_map;

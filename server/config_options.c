@@ -53,6 +53,8 @@ const struct graft_opt config_server_options[] = {
 	  .help = "serve nobody but clients of the API: there is no transport" },
 	{ .key = "supervisor", .type = GRAFT_OPT_PATH, SERVER(supervisor), .optional = 1,
 	  .help = "Unix socket of who keeps a mount of /dev/fuse and its state for the next process" },
+	{ .key = "dedup-db", .type = GRAFT_OPT_PATH, SERVER(dedup_db), .optional = 1,
+	  .help = "key dedup-db of mounts made at run time whose plugin has it and that do not set it" },
 	{ .key = "log-file", .type = GRAFT_OPT_PATH, SERVER(log_file), .optional = 1,
 	  .help = "file that messages go to, opened again at SIGHUP; otherwise standard error" },
 	{ .key = "log-rotation-size", .dflt = "0", .type = GRAFT_OPT_U64, SERVER(log_rotation), .max = 1048576,

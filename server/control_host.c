@@ -10,14 +10,53 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* --- mounts */
 
+static const char *value_of(const struct mount_spec *spec, const char *name)
+{
+	for (size_t i = 0; i < spec->nkeys; i++)
+		if (!strcmp(spec->keys[i].name, name))
+			return spec->keys[i].value;
+	return NULL;
+}
+
+static bool has_option(const struct plugin *plugin, const char *key)
+{
+	const struct graft_opt *o = plugin ? plugin->desc.opts : NULL;
+
+	while (o && o->key && strcmp(o->key, key) != 0)
+		o++;
+	return o && o->key;
+}
+
+/* A mount with what [server] says for mounts that leave it open. */
+static struct mount_config *mount_new(const struct control_server *s, const struct mount_spec *spec, struct graft_error *err)
+{
+	const char *db = s->config->server.dedup_db, *type = value_of(spec, "type");
+	struct graft_error ignored = { 0 };
+	struct mount_spec full = *spec;
+
+	if (!db || !type || value_of(spec, "dedup-db") ||
+	    !has_option(plugin_load(s->registry, type, &ignored), "dedup-db"))
+		return config_mount_new(spec, s->registry, err);
+	auto_free struct mount_key *keys = calloc(spec->nkeys + 1, sizeof(*keys));
+	if (!keys) {
+		error_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	memcpy(keys, spec->keys, spec->nkeys * sizeof(*keys));
+	keys[full.nkeys++] = (struct mount_key){ .name = "dedup-db", .value = db };
+	full.keys = keys;
+	return config_mount_new(&full, s->registry, err);
+}
+
 static int host_mount(void *server, const struct mount_spec *spec, struct graft_error *err)
 {
 	const struct control_server *s = server;
-	struct mount_config *m = config_mount_new(spec, s->registry, err);
+	struct mount_config *m = mount_new(s, spec, err);
 
 	return m ? mounts_add(s->server, m, err) : -err->code;
 }
@@ -25,7 +64,7 @@ static int host_mount(void *server, const struct mount_spec *spec, struct graft_
 static int host_remount(void *server, const struct mount_spec *spec, struct graft_error *err)
 {
 	const struct control_server *s = server;
-	struct mount_config *m = config_mount_new(spec, s->registry, err);
+	struct mount_config *m = mount_new(s, spec, err);
 
 	return m ? mounts_replace(s->server, m, err) : -err->code;
 }

@@ -135,6 +135,7 @@ static void add_server(struct door_keys *k, const struct nyd_line *line)
 		if (line->value[plain[i].id])
 			door_key(k, plain[i].section, plain[i].key, line->value[plain[i].id], where_of(plain[i].id));
 	add_path_of(k, line, NYD_APISOCK, server, "api-socket");
+	add_path_of(k, line, NYD_DEDUP, server, "dedup-db");
 	if (line->form == NYD_SINGLETON)
 		door_key(k, server, "api-only", "true", "singleton");
 	add_log_file(k, line);
@@ -242,6 +243,7 @@ static void add_image(struct door_keys *k, const struct nyd_line *line)
 	add_at(k, line, image);
 	door_key(k, image, "type", "nydus-rafs", where_of(NYD_BOOTSTRAP));
 	add_path_of(k, line, NYD_BOOTSTRAP, image, "source");
+	add_path_of(k, line, NYD_DEDUP, image, "dedup-db");
 	add_image_config(k, line);
 	add_prefetch(k, line);
 }
