@@ -58,9 +58,9 @@ void *arena_alloc(struct arena *a, size_t bytes)
 	return base + a->used - bytes;
 }
 
-void arena_reset(struct arena *a)
+void arena_release(struct arena *a, struct arena_mark mark)
 {
-	while (a->blocks) {
+	while (a->blocks != mark.blocks) {
 		struct arena_block *b = a->blocks;
 
 		a->blocks = b->next;
@@ -68,5 +68,10 @@ void arena_reset(struct arena *a)
 			quota_give(a->quota, sizeof(*b) + b->size);
 		free(b);
 	}
-	a->used = 0;
+	a->used = mark.used;
+}
+
+void arena_reset(struct arena *a)
+{
+	arena_release(a, (struct arena_mark){ 0 });
 }

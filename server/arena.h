@@ -18,9 +18,22 @@ struct arena {
 	_Alignas(16) unsigned char embedded[ARENA_EMBEDDED];
 };
 
+/* A point that everything allocated later can be freed back to. */
+struct arena_mark {
+	struct arena_block *blocks;
+	size_t used;
+};
+
 void arena_init(struct arena *a);
 /* 16-byte aligned, not zeroed; NULL when out of memory, or when the quota is. The caller bounds bytes. */
 void *arena_alloc(struct arena *a, size_t bytes);
+static inline struct arena_mark arena_mark(const struct arena *a)
+{
+	return (struct arena_mark){ .blocks = a->blocks, .used = a->used };
+}
+
+/* Frees what was allocated since; the last of several marks comes first. */
+void arena_release(struct arena *a, struct arena_mark mark);
 /* Frees everything that was allocated. */
 void arena_reset(struct arena *a);
 

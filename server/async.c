@@ -133,6 +133,12 @@ void async_set_cancel(struct async_state *a, const struct async_cancel *cancel)
 	a->cancel = *cancel;
 }
 
+bool async_cancelling(struct async_state *a)
+{
+	LOCK_SCOPE(&a->list->lock);
+	return a->cancelling;
+}
+
 void async_keep_cancel(struct async_state *a, const struct graft_inst *inst)
 {
 	LOCK_SCOPE(&a->list->lock);

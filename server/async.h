@@ -75,6 +75,8 @@ void async_exit(struct async_state *a, int res);
 
 /* Names what ends the waiting request; replaces what was named before. Only while a stretch runs. */
 void async_set_cancel(struct async_state *a, const struct async_cancel *cancel);
+/* A function that was named for cancel is being called: what it may look at must stay. */
+bool async_cancelling(struct async_state *a);
 /* Takes back what another instance than inst named: its part has ended. */
 void async_keep_cancel(struct async_state *a, const struct graft_inst *inst);
 

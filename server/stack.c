@@ -10,6 +10,7 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <string.h>
 
 static struct stack_call *call_of(struct graft_req *req)
 {
@@ -127,9 +128,17 @@ static int step_result(struct stack_call *call)
 
 static void leave_child(struct stack_call *call)
 {
+	struct request *root = call->root;
+
 	request_head(call->req)->call = NULL;
 	if (call->entered)
 		session_mount_leave(call->entered);
+	/* What it took is given back, or a member could not ask as often as it needs. */
+	if (!root->async.pinned || !async_cancelling(&root->async)) {
+		arena_release(&root->arena, call->mark);
+		root->alloc_left = call->alloc_left;
+	}
+	call->parent->spare = call;
 }
 
 /* A child made by the member of `parent` that runs ended with res. */
@@ -309,9 +318,15 @@ int stack_io(struct graft_req *req, const struct graft_io *io, graft_io_done *do
 /* A call for a child request, its frames behind it. */
 static struct stack_call *new_child(struct stack_call *parent, struct graft_req *req, struct mount *m)
 {
-	struct stack_call *call =
-		request_alloc(parent->root, sizeof(*call) + (m->nmembers + 1) * sizeof(struct stack_frame));
+	const size_t bytes = sizeof(struct stack_call) + (m->nmembers + 1) * sizeof(struct stack_frame);
+	struct stack_call *call = parent->spare;
 
+	if (call && call->mount->nmembers >= m->nmembers) {
+		parent->spare = NULL;
+		memset(call, 0, bytes);
+	} else {
+		call = request_alloc(parent->root, bytes);
+	}
 	if (!call)
 		return NULL;
 	call->req = req;
@@ -320,6 +335,8 @@ static struct stack_call *new_child(struct stack_call *parent, struct graft_req 
 	call->frames = (struct stack_frame *)(call + 1);
 	call->parent = parent;
 	call->depth = parent->depth + 1;
+	call->mark = arena_mark(&call->root->arena);
+	call->alloc_left = call->root->alloc_left;
 	return call;
 }
 

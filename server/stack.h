@@ -4,6 +4,7 @@
 #define GRAFT_SERVER_STACK_H
 
 #include "lib/iov.h"
+#include "server/arena.h"
 #include "server/io.h"
 #include "server/mount.h"
 #include "server/workers.h"
@@ -43,6 +44,9 @@ struct stack_call {
 	/* sub: who goes on with the result */
 	struct stack_call *parent;
 	struct session_mount *entered; /* a named other instance's, used until the call ends; else NULL */
+	struct stack_call *spare; /* the last child that ended, for the next: a member may ask any number of questions */
+	struct arena_mark mark;   /* what was allocated before this child began */
+	uint64_t alloc_left;      /* and was left to be */
 	graft_up *up;
 	void *cookie;
 	/* Position in dst of what put and dirent wrote last */

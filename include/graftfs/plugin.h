@@ -212,7 +212,7 @@ struct graft_host {
 	void (*log)(struct graft_slot *, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 	/* Sets err and returns -code (code > 0). The text says what was tried; the server puts the section before it. */
 	int (*fail)(struct graft_error *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-	/* Zeroed memory, 16-byte aligned, freed with the request; NULL when out of memory or above 1 MiB in all. */
+	/* Zeroed memory, 16-byte aligned, freed with the request (a child's: with that); NULL when out of memory or above 1 MiB in all. */
 	void *(*alloc)(struct graft_req *, size_t bytes);
 
 	/* Layers: pass the request on. Returns what up returned, or GRAFT_ASYNC: then do not touch req any more. up may be

@@ -195,6 +195,7 @@ static void start(struct fuse_conn *c, struct request *r, struct transport_reque
 	r->call.first = r->call.cur = 0;
 	r->call.plus = false;
 	r->call.covered = NULL;
+	r->call.spare = NULL;
 	r->call.put_dst = NULL;
 	r->call.put_at = 0;
 }

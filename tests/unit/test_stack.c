@@ -607,6 +607,39 @@ static void test_bad_sub(void **state)
 	assert_int_equal(rig_call(rig, q, FUSE_ACCESS, NODE, &in, sizeof(in), NULL, 0), 0);
 }
 
+static int take_half(struct graft_inst *inst, struct graft_req *req)
+{
+	(void)inst;
+	return layers[BACKEND].host->alloc(req, 1 << 19) ? 0 : -ENOMEM;
+}
+
+/* What each of them took is the next one's. */
+static int ask_often(struct graft_inst *inst, struct graft_req *req)
+{
+	const struct graft_host *host = layers[2].host;
+	struct graft_req *mine = host->alloc(req, sizeof(*mine));
+	uint32_t *kept = host->alloc(req, 100000);
+
+	(void)inst;
+	*kept = 77;
+	mine->opcode = FUSE_SYNCFS;
+	for (int i = 0; i < 10000; i++)
+		assert_int_equal(host->sub(req, mine, NULL, NULL, NULL), 0);
+	assert_int_equal(*kept, 77);
+	return 0;
+}
+
+static void test_many_subs(void **state)
+{
+	struct fuse_access_in in = { 0 };
+
+	(void)state;
+	c_ops[FUSE_ACCESS] = ask_often;
+	backend_ops[FUSE_SYNCFS] = take_half;
+	start();
+	assert_int_equal(rig_call(rig, q, FUSE_ACCESS, NODE, &in, sizeof(in), NULL, 0), 0);
+}
+
 static int take_memory(struct graft_inst *inst, struct graft_req *req)
 {
 	const struct graft_host *host = layers[BACKEND].host;
@@ -658,6 +691,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sub_depth, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sub_then_next, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_sub, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_many_subs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_alloc, set_up, tear_down),
 	};
 
