@@ -394,15 +394,29 @@ static int run_child(struct stack_call *parent, struct graft_req *req, struct gr
 	return res;
 }
 
-int stack_sub(struct graft_req *parent_req, struct graft_req *child, struct graft_slot *to, graft_up *up, void *cookie)
+static int ask(struct stack_call *parent, struct graft_req *child, struct graft_slot *to, graft_up *up, void *cookie)
 {
-	struct stack_call *parent = call_of(parent_req);
 	int res = run_child(parent, child, to, up, cookie);
 
 	if (res == GRAFT_ASYNC)
 		return res;
 	back_to(parent, parent->cur);
-	if (!up)
-		return res;
-	return up(stack_member(parent)->inst, parent_req, res, cookie);
+	return up ? up(stack_member(parent)->inst, parent->req, res, cookie) : res;
+}
+
+int stack_sub(struct graft_req *parent_req, struct graft_req *child, struct graft_slot *to, graft_up *up, void *cookie)
+{
+	struct stack_call *parent = call_of(parent_req);
+	struct request *root = parent->root;
+
+	/* On a thread of the plugin's own, after cancel, this is a stretch by itself: nothing is cancelled before it has returned. */
+	if (!root->async.pinned)
+		return ask(parent, child, to, up, cookie);
+	if (!async_enter(&root->async)) {
+		blame_complete(parent);
+		return GRAFT_ASYNC;
+	}
+	int res = ask(parent, child, to, up, cookie);
+	async_exit(&root->async, GRAFT_ASYNC);
+	return res;
 }
