@@ -33,7 +33,7 @@ static bool has_option(const struct plugin *plugin, const char *key)
 }
 
 /* A mount with what [server] says for mounts that leave it open. */
-static struct mount_config *mount_new(const struct control_server *s, const struct mount_spec *spec, struct graft_error *err)
+static struct mount_config *make_config(const struct control_server *s, const struct mount_spec *spec, struct graft_error *err)
 {
 	const char *db = s->config->server.dedup_db, *type = value_of(spec, "type");
 	struct graft_error ignored = { 0 };
@@ -56,7 +56,7 @@ static struct mount_config *mount_new(const struct control_server *s, const stru
 static int host_mount(void *server, const struct mount_spec *spec, struct graft_error *err)
 {
 	const struct control_server *s = server;
-	struct mount_config *m = mount_new(s, spec, err);
+	struct mount_config *m = make_config(s, spec, err);
 
 	return m ? mounts_add(s->server, m, err) : -err->code;
 }
@@ -64,7 +64,7 @@ static int host_mount(void *server, const struct mount_spec *spec, struct graft_
 static int host_remount(void *server, const struct mount_spec *spec, struct graft_error *err)
 {
 	const struct control_server *s = server;
-	struct mount_config *m = mount_new(s, spec, err);
+	struct mount_config *m = make_config(s, spec, err);
 
 	return m ? mounts_replace(s->server, m, err) : -err->code;
 }

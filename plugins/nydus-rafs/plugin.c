@@ -99,12 +99,11 @@ static graft_op *const operations[GRAFT_OP_COUNT] = {
 /* What finding, mapping, reading and keeping files needs beyond memory, threads and the transport. */
 /* clang-format off */
 static const char *const system_calls[] = {
-	"clock_nanosleep", "fadvise64", "fallocate", "fcntl:F_ADD_SEALS", "flock", "fstat", "ftruncate", "getdents64", "getegid",
-	"geteuid", "getrandom", "ioctl:BLKGETSIZE64", "ioctl:BLKSSZGET", "linkat", "memfd_create", "mkdirat", "newfstatat",
-	"openat", "pread64", "preadv", "preadv2", "pwrite64", "renameat", "sched_getaffinity", "unlinkat",
-	"utimensat",
-	/* a deduplication database; a cache folder whose path is relative, or has links in it */
-	"fchmod", "fchown", "fcntl:F_GETLK", "fcntl:F_SETLK", "fdatasync", "getcwd", "lseek", "readlinkat",
+	"clock_nanosleep", "fadvise64", "fallocate", "fchmod", "fchown", "fcntl:F_ADD_SEALS", "fcntl:F_GETLK",
+	"fcntl:F_SETLK", "fdatasync", "flock", "fstat", "ftruncate", "getcwd", "getdents64", "getegid",
+	"geteuid", "getrandom", "ioctl:BLKGETSIZE64", "ioctl:BLKSSZGET", "linkat", "lseek", "memfd_create",
+	"mkdirat", "newfstatat", "openat", "pread64", "preadv", "preadv2", "pwrite64", "readlinkat",
+	"renameat", "sched_getaffinity", "unlinkat", "utimensat",
 	NULL,
 };
 /* clang-format on */
