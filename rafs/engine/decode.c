@@ -163,7 +163,7 @@ static int decode_shared(struct work *k)
 {
 	int res;
 
-	if (!is_context(k->unit))
+	if (!is_context(k->unit) || (k->unit->key & UNIT_CACHED))
 		return decode_cached(k);
 	res = buffer_reserve(&k->w->plain, k->unit->plain);
 	k->plain = k->w->plain.bytes;
