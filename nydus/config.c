@@ -246,16 +246,19 @@ int nydus_config_mountable(const struct nydus_config *c, struct graft_error *err
 	const struct nydus_backend_type *type;
 
 	if (!c->cache.given)
-		return error_set(err, EINVAL, "no configuration information for cache");
+		return error_set(err, EINVAL, "Failed to load config: no configuration information for cache");
 	if (!c->rafs.given)
-		return error_set(err, EINVAL, "no configuration information for rafs");
+		return error_set(err, EINVAL, "Failed to load config: no configuration information for rafs");
 	if (!c->backend.given)
-		return error_set(err, EINVAL, "no configuration information for backend");
+		return error_set(err, EINVAL, "Failed to create device: no configuration information for backend");
 	type = nydus_backend_type(c->backend.type);
 	if (!type || !type->built_in)
-		return error_set(err, EINVAL, "backend %.64s is not built in yet; localfs and localdisk are",
-				 c->backend.type);
+		return error_set(
+			err, EINVAL,
+			"Failed to create device: backend %.64s is not built in yet; localfs and localdisk are",
+			c->backend.type);
 	if (!strcmp(c->cache.type, "fscache"))
-		return error_set(err, EINVAL, "cache type fscache is not built in; blobcache is");
+		return error_set(err, EINVAL,
+				 "Failed to create device: cache type fscache is not built in; blobcache is");
 	return 0;
 }

@@ -313,10 +313,11 @@ static int read_nydus(struct nr_config *c, const char *text, size_t len, const s
 {
 	int res = nydus_config_read(&c->nydus, text, len, err);
 
-	if (res == 0)
-		res = nydus_config_mountable(c->nydus, err);
 	if (res < 0)
 		return error_wrap(err, "Failed to load config");
+	res = nydus_config_mountable(c->nydus, err);
+	if (res < 0)
+		return res;
 	tell(c->nydus, log);
 	return 0;
 }

@@ -71,8 +71,9 @@ static int open_dedup(struct making *m)
 	if (!path)
 		return 0;
 	if (!inst->cache || inst->config.cache_raw || inst->config.secret.on) {
-		inst->host->log(inst->slot, GRAFT_LOG_WARN,
-				"dedup-db: chunks are shared only from a cache that is neither compressed nor encrypted");
+		inst->host->log(
+			inst->slot, GRAFT_LOG_WARN,
+			"dedup-db: chunks are shared only from a cache that is neither compressed nor encrypted");
 		return 0;
 	}
 	auto_free char *folder = strdup(path);
@@ -168,7 +169,12 @@ static int open_blobs(struct making *m)
 
 	if (res == 0)
 		res = backend_open(&inst->backend, &inst->config.backend, &m->opener, m->err);
-	return res < 0 && inst->config.nydus ? error_wrap(m->err, "Failed to create device") : res;
+	if (res == 0 || !inst->config.nydus)
+		return res;
+	/* nydusd says no more than that; what it was comes behind. */
+	return error_wrap(m->err, "Failed to create device: %s",
+			  inst->config.backend.kind == BACKEND_LOCALFS ? "Input/output error (os error 5)"
+								       : "Invalid argument (os error 22)");
 }
 
 static int open_reader(struct making *m)

@@ -203,7 +203,7 @@ static void version_1_with_a_version(void **state)
 	(void)state;
 	assert_false(c->backend.given);
 	assert_int_equal(nydus_config_mountable(c, &err), -EINVAL);
-	assert_string_equal(err.text, "no configuration information for cache");
+	assert_string_equal(err.text, "Failed to load config: no configuration information for cache");
 	assert_string_equal(c->unused, "device, mode");
 	nydus_config_free(c);
 
