@@ -24,8 +24,22 @@ static void warn_options(const struct nyd_line *line)
 		log_warn(NULL, "%.100s: it is an option of virtiofsd, and has no effect", line->extra[i]);
 	if (line->value[NYD_CONFIG] && line->form != NYD_SINGLETON && !line->value[NYD_BOOTSTRAP])
 		log_warn(NULL, "--config: it has no effect without --bootstrap");
-	if (line->value[NYD_PREFETCH] && !line->value[NYD_BOOTSTRAP])
-		log_warn(NULL, "--prefetch-files: it has no effect without --bootstrap");
+}
+
+/* What only a mount or an API could make something of. */
+static void warn_idle(const struct nyd_line *line)
+{
+	static const struct {
+		enum nyd_id id, without;
+	} idle[] = {
+		{ NYD_PREFETCH, NYD_BOOTSTRAP }, { NYD_LOCALFS, NYD_BOOTSTRAP },
+		{ NYD_UPGRADE, NYD_APISOCK },    { NYD_SUPERVISOR, NYD_APISOCK }, { NYD_LOG_ROTATION, NYD_LOG_FILE },
+	};
+
+	for (size_t i = 0; i < sizeof(idle) / sizeof(idle[0]); i++)
+		if (line->value[idle[i].id] && !line->value[idle[i].without])
+			log_warn(NULL, "%s: it has no effect without %s", nyd_option_of(idle[i].id)->spelling,
+				 nyd_option_of(idle[i].without)->spelling);
 }
 
 static void warn_rlimit(const struct nyd_line *line)
@@ -50,6 +64,7 @@ void nyd_check_run(const struct nyd_line *line)
 {
 	nyd_log_version();
 	warn_options(line);
+	warn_idle(line);
 	warn_rlimit(line);
 	tell_environment(line);
 }

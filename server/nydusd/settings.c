@@ -136,6 +136,8 @@ static void add_server(struct door_keys *k, const struct nyd_line *line)
 			door_key(k, plain[i].section, plain[i].key, line->value[plain[i].id], where_of(plain[i].id));
 	add_path_of(k, line, NYD_APISOCK, server, "api-socket");
 	add_path_of(k, line, NYD_DEDUP, server, "dedup-db");
+	if (line->value[NYD_APISOCK])
+		add_path_of(k, line, NYD_SUPERVISOR, server, "supervisor");
 	if (line->form == NYD_SINGLETON)
 		door_key(k, server, "api-only", "true", "singleton");
 	add_log_file(k, line);
@@ -155,6 +157,18 @@ static void add_mountpoint(struct door_keys *k, const struct nyd_line *line)
 		door_key(k, fuse, "mountpoint", real, where_of(NYD_MOUNTPOINT));
 }
 
+/* Without an API nobody could tell it to go on with another's mount, so nydusd does not look for one either. */
+static void add_handover(struct door_keys *k, const struct nyd_line *line)
+{
+	const char *policy = line->value[NYD_FAILOVER];
+
+	door_key(k, fuse, "failover", policy ? policy : "resend", policy ? where_of(NYD_FAILOVER) : by_default);
+	if (!line->value[NYD_APISOCK])
+		return;
+	door_key(k, fuse, "takeover", line->value[NYD_UPGRADE] ? "yes" : "auto",
+		 line->value[NYD_UPGRADE] ? where_of(NYD_UPGRADE) : by_default);
+}
+
 static void add_fuse(struct door_keys *k, const struct nyd_line *line)
 {
 	char text[24];
@@ -168,6 +182,7 @@ static void add_fuse(struct door_keys *k, const struct nyd_line *line)
 		snprintf(text, sizeof(text), "%" PRIu64, n < READERS_MAX ? n : READERS_MAX);
 		door_key(k, fuse, "threads", text, where_of(NYD_THREADS));
 	}
+	add_handover(k, line);
 	door_key(k, fuse, "read-only", line->value[NYD_WRITABLE] ? "false" : "true",
 		 line->value[NYD_WRITABLE] ? where_of(NYD_WRITABLE) : by_default);
 }
