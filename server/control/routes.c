@@ -29,7 +29,7 @@ static const struct route routes[] = {
 	{ "/api/v1/daemon/fuse/takeover", "PUT", nydus_takeover, BODY_NONE, true },
 	{ "/api/v1/daemon/events", "GET", nydus_events, BODY_NONE, false },
 	{ "/api/v1/daemon/backend", "GET", nydus_backend, BODY_NONE, true },
-	{ "/api/v1/metrics", "GET", nydus_metrics_global, BODY_NONE, false },
+	{ "/api/v1/metrics", "GET", nydus_metrics_global, BODY_NONE, true },
 	{ "/api/v1/metrics/files", "GET", nydus_metrics_files, BODY_NONE, true },
 	{ "/api/v1/metrics/pattern", "GET", nydus_metrics_pattern, BODY_NONE, true },
 	{ "/api/v1/metrics/backend", "GET", nydus_metrics_backend, BODY_NONE, true },
