@@ -516,6 +516,125 @@ static void test_forgetting_too_much(void **state)
 	rig_free(other);
 }
 
+/* What flies: the last one seen, and how many. */
+struct flights {
+	struct server *server;
+	struct conn_flight last;
+	uint32_t n;
+	_Atomic uint64_t file; /* every GETATTR seen must be of this node */
+	_Atomic bool over;
+	_Atomic uint32_t wrong, seen;
+};
+
+static int note_flight(const struct conn_flight *f, void *arg)
+{
+	struct flights *all = arg;
+
+	all->last = *f;
+	all->n++;
+	return 0;
+}
+
+static int check_flight(const struct conn_flight *f, void *arg)
+{
+	struct flights *all = arg;
+
+	all->seen++;
+	all->wrong += !f->began || !f->unique || (f->opcode == FUSE_GETATTR) != (f->node == all->file);
+	return 0;
+}
+
+static void *look_for_flights(void *arg)
+{
+	struct flights *all = arg;
+
+	while (!all->over)
+		conn_each_flight(all->server, check_flight, all);
+	return NULL;
+}
+
+static int end_at_first(const struct conn_flight *f, void *arg)
+{
+	(void)f;
+	++*(int *)arg;
+	return -ECANCELED;
+}
+
+/* Requests of /dev/fuse that wait are seen with what the kernel calls them; others are not. */
+static void test_flights(void **state)
+{
+	struct world *w = *state;
+	struct rig *host = rig_connect(w->rig, GRAFT_DEV_FUSE), *rigs[] = { host, w->rig, host };
+	struct calls *c = calls_new(host);
+	struct rig_request *q[3];
+	struct fuse_read_in in = { .size = 100 };
+	struct flights all = { .server = w->rig->server };
+	int calls = 0;
+
+	world_mount(w, "/m", 0, "file=1");
+	world_init(w, 0);
+	assert_int_equal(rig_init(host, 0), 0);
+	uint64_t file = call_node(c, "/m/file");
+	call_node(w->c, "/m/file");
+	assert_int_equal(conn_each_flight(all.server, note_flight, &all), 0);
+	assert_int_equal(all.n, 0);
+	uint64_t fh[3];
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(call_open(rigs[i] == host ? c : w->c, FUSE_OPEN, file, &fh[i]), 0);
+	w->t[0].wait = TREE_WAIT_STUBBORN;
+	for (int i = 0; i < 3; i++) {
+		q[i] = rig_request_new();
+		in.fh = fh[i];
+		rig_fill(rigs[i], q[i], FUSE_READ, file, &in, sizeof(in), NULL, 0, RIG_ROOM);
+		assert_true(rig_serve(rigs[i], q[i]));
+	}
+	assert_int_equal(conn_each_flight(all.server, note_flight, &all), 0);
+	assert_int_equal(all.n, 2);
+	assert_true(all.last.node == file && all.last.opcode == FUSE_READ && all.last.unique && all.last.began);
+	assert_int_equal(conn_each_flight(all.server, end_at_first, &calls), -ECANCELED);
+	assert_int_equal(calls, 1);
+	tree_release(&w->t[0], 0);
+	all.n = 0;
+	for (int i = 0; i < 3; i++) {
+		rig_wait(q[i]);
+		call_release(rigs[i] == host ? c : w->c, FUSE_RELEASE, file, fh[i]);
+		rig_request_free(q[i]);
+	}
+	assert_int_equal(conn_each_flight(all.server, note_flight, &all), 0);
+	assert_int_equal(all.n, 0);
+	calls_drop(c);
+	calls_free(c);
+	rig_free(host);
+}
+
+/* Whoever looks while requests come and go sees each as it is, or not at all. */
+static void test_flights_meanwhile(void **state)
+{
+	struct world *w = *state;
+	struct rig *host = rig_connect(w->rig, GRAFT_DEV_FUSE);
+	struct calls *c = calls_new(host);
+	struct flights all = { .server = w->rig->server };
+	struct fuse_attr_out attr;
+	uint64_t blocks;
+	pthread_t thread;
+
+	world_mount(w, "/m", 0, "file=1");
+	world_init(w, 0);
+	assert_int_equal(rig_init(host, 0), 0);
+	all.file = call_node(c, "/m/file");
+	assert_int_equal(pthread_create(&thread, NULL, look_for_flights, &all), 0);
+	for (int i = 0; i < 3000 || (!all.seen && i < 100000); i++) {
+		assert_int_equal(call_getattr(c, all.file, &attr), 0);
+		call_statfs(c, FUSE_ROOT_ID, &blocks);
+	}
+	all.over = true;
+	pthread_join(thread, NULL);
+	assert_int_equal(all.wrong, 0);
+	calls_drop(c);
+	calls_free(c);
+	rig_free(host);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_up, world_down)
 
 int main(void)
@@ -528,12 +647,16 @@ int main(void)
 		T(test_later_sessions),
 		T(test_disconnect_with_mounts),
 		T(test_flag_that_is_missing),
-		T(test_flag_before_sessions), T(test_no_open), T(test_no_open_by_key),
+		T(test_flag_before_sessions),
+		T(test_no_open),
+		T(test_no_open_by_key),
 		T(test_notifications),
 		T(test_many_mounts),
 		T(test_batch_forget),
 		T(test_made_up_nodes),
 		T(test_forgetting_too_much),
+		T(test_flights),
+		T(test_flights_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
