@@ -89,11 +89,10 @@ static inline void request_takes_off(struct request *r)
 {
 	struct request_flight *f = &r->flight;
 
-	/* What the last one was goes before what this one is: pairs with the fence in read_flight. */
-	atomic_thread_fence(memory_order_release);
-	atomic_store_explicit(&f->node, r->header.nodeid, memory_order_relaxed);
-	atomic_store_explicit(&f->unique, r->header.unique, memory_order_relaxed);
-	atomic_store_explicit(&f->opcode, r->header.opcode, memory_order_relaxed);
+	/* That the last one has landed goes before what this one is: pairs with the acquires in read_flight. */
+	atomic_store_explicit(&f->node, r->header.nodeid, memory_order_release);
+	atomic_store_explicit(&f->unique, r->header.unique, memory_order_release);
+	atomic_store_explicit(&f->opcode, r->header.opcode, memory_order_release);
 	atomic_store_explicit(&f->began, r->began, memory_order_release);
 }
 

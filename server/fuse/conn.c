@@ -118,13 +118,12 @@ static bool read_flight(struct request *r, struct conn_flight *f)
 {
 	struct request_flight *from = &r->flight;
 
-	/* Pairs with the release in request_takes_off. */
+	/* Pair with the releases in request_takes_off: who sees a later request's fields sees below that the one before
+	 * has landed. */
 	f->began = atomic_load_explicit(&from->began, memory_order_acquire);
-	f->node = atomic_load_explicit(&from->node, memory_order_relaxed);
-	f->unique = atomic_load_explicit(&from->unique, memory_order_relaxed);
-	f->opcode = atomic_load_explicit(&from->opcode, memory_order_relaxed);
-	/* Pairs with the fence there: who sees a later request's fields sees that the one before has ended. */
-	atomic_thread_fence(memory_order_acquire);
+	f->node = atomic_load_explicit(&from->node, memory_order_acquire);
+	f->unique = atomic_load_explicit(&from->unique, memory_order_acquire);
+	f->opcode = atomic_load_explicit(&from->opcode, memory_order_acquire);
 	return f->began && atomic_load_explicit(&from->began, memory_order_relaxed) == f->began;
 }
 
