@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /metrics, OpenMetrics 1.0. A family's samples must stand together, so the mounts are walked once for each. */
-#include "server/control/api.h"
+#include "server/control/openmetrics.h"
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,13 +12,6 @@
 
 #define CONTENT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 #define NS_PER_S 1000000000
-
-struct metrics_text {
-	const struct control_host *host;
-	FILE *to;
-	uint64_t n;  /* of what is counted by calling for each */
-	bool failed; /* out of memory: something is missing */
-};
 
 /* A label's value: \ " and newline escaped; what is not UTF-8 is made so. */
 static void put_value(FILE *to, const char *text)
@@ -36,15 +30,15 @@ static void put_value(FILE *to, const char *text)
 	json_decref(utf8);
 }
 
-static void put_label(FILE *to, const char *before, const char *name, const char *value)
+void metrics_label(FILE *to, const char *before, const char *name, const char *value)
 {
 	fprintf(to, "%s%s=\"", before, name);
 	put_value(to, value);
 	putc('"', to);
 }
 
-static void put_family(const struct metrics_text *m, const char *name, const char *type, const char *unit,
-		       const char *help)
+void metrics_family(const struct metrics_text *m, const char *name, const char *type, const char *unit,
+		    const char *help)
 {
 	fprintf(m->to, "# TYPE graftfs_%s %s\n", name, type);
 	if (unit)
@@ -111,10 +105,10 @@ static char *op_labels(const struct metrics_text *m, const struct mount_info *mo
 		return NULL;
 	snprintf(number, sizeof(number), "%u", op);
 	if (mount) {
-		put_label(to, "{", "mount", mount->name);
-		put_label(to, ",", "at", mount->at);
+		metrics_label(to, "{", "mount", mount->name);
+		metrics_label(to, ",", "at", mount->at);
 	}
-	put_label(to, mount ? "," : "{", "op", name ? name : number);
+	metrics_label(to, mount ? "," : "{", "op", name ? name : number);
 	fclose(to);
 	return text;
 }
@@ -162,9 +156,35 @@ static int mount_durations(const struct mount_info *mount, void *m)
 static void put_gauge(const struct metrics_text *m, const char *family, const struct mount_info *mount, uint64_t value)
 {
 	fprintf(m->to, "graftfs_%s", family);
-	put_label(m->to, "{", "mount", mount->name);
-	put_label(m->to, ",", "at", mount->at);
+	metrics_label(m->to, "{", "mount", mount->name);
+	metrics_label(m->to, ",", "at", mount->at);
 	fprintf(m->to, "} %" PRIu64 "\n", value);
+}
+
+/* The sum of the sizes counts itself, as above. */
+static int mount_read_sizes(const struct mount_info *mount, void *arg)
+{
+	const struct metrics_text *m = arg;
+	struct op_reads reads;
+	struct op_sum sum;
+	uint64_t below = 0;
+
+	m->host->reads(mount->stats, &reads);
+	m->host->op_read(mount->stats, FUSE_READ, &sum);
+	for (uint32_t i = 0; i < IO_SIZES; i++) {
+		char le[32] = "+Inf";
+
+		below += reads.sizes[i];
+		if (io_size_bound(i) != UINT64_MAX)
+			snprintf(le, sizeof(le), "%" PRIu64, io_size_bound(i));
+		fputs("graftfs_read_size_bytes_bucket", m->to);
+		metrics_label(m->to, "{", "mount", mount->name);
+		metrics_label(m->to, ",", "at", mount->at);
+		fprintf(m->to, ",le=\"%s\"} %" PRIu64 "\n", le, below);
+	}
+	put_gauge(m, "read_size_bytes_count", mount, below);
+	put_gauge(m, "read_size_bytes_sum", mount, sum.bytes);
+	return 0;
 }
 
 static int mount_nodes(const struct mount_info *mount, void *arg)
@@ -196,10 +216,36 @@ static int transport_clients(const struct control_transport *t, void *arg)
 	struct metrics_text *m = arg;
 
 	fputs("graftfs_clients", m->to);
-	put_label(m->to, "{", "transport", t->name);
-	put_label(m->to, ",", "kind", t->kind);
+	metrics_label(m->to, "{", "transport", t->name);
+	metrics_label(m->to, ",", "kind", t->kind);
 	fprintf(m->to, "} %u\n", t->clients);
 	return 0;
+}
+
+struct flights {
+	uint64_t n, oldest; /* oldest: ns since 1970 */
+};
+
+static int look_at_flight(const struct control_flight *flight, void *arg)
+{
+	struct flights *all = arg;
+
+	if (!all->n++ || flight->since < all->oldest)
+		all->oldest = flight->since;
+	return 0;
+}
+
+static void put_flights(const struct metrics_text *m)
+{
+	struct flights all = { 0 };
+
+	m->host->each_flight(m->host->server, look_at_flight, &all);
+	uint64_t now = clock_ns(CLOCK_REALTIME), age = all.n && now > all.oldest ? now - all.oldest : 0;
+	metrics_family(m, "inflight", "gauge", NULL, "Requests of /dev/fuse that are not answered yet.");
+	fprintf(m->to, "graftfs_inflight %" PRIu64 "\n", all.n);
+	metrics_family(m, "inflight_oldest_seconds", "gauge", "seconds",
+		       "How long the oldest of them has been waiting.");
+	fprintf(m->to, "graftfs_inflight_oldest_seconds %" PRIu64 ".%09" PRIu64 "\n", age / NS_PER_S, age % NS_PER_S);
 }
 
 static int plugin_counter(const struct control_metric *metric, void *arg)
@@ -207,9 +253,9 @@ static int plugin_counter(const struct control_metric *metric, void *arg)
 	struct metrics_text *m = arg;
 
 	fputs("graftfs_plugin_counter", m->to);
-	put_label(m->to, "{", "object", metric->object);
-	put_label(m->to, ",", "name", metric->name);
-	put_label(m->to, ",", "unit", metric->unit);
+	metrics_label(m->to, "{", "object", metric->object);
+	metrics_label(m->to, ",", "name", metric->name);
+	metrics_label(m->to, ",", "unit", metric->unit);
 	fprintf(m->to, "} %" PRIu64 "\n", metric->value);
 	return 0;
 }
@@ -218,20 +264,22 @@ static void put_mounts(const struct api *api, struct metrics_text *m)
 {
 	const struct control_host *host = api->host;
 
-	put_family(m, "requests", "counter", NULL, "Requests that a mount answered.");
+	metrics_family(m, "requests", "counter", NULL, "Requests that a mount answered.");
 	host->each_mount(host->server, mount_requests, m);
-	put_family(m, "errors", "counter", NULL, "Requests that a mount answered with an error.");
+	metrics_family(m, "errors", "counter", NULL, "Requests that a mount answered with an error.");
 	host->each_mount(host->server, mount_errors, m);
-	put_family(m, "data_bytes", "counter", "bytes", "File data that was read or written.");
+	metrics_family(m, "data_bytes", "counter", "bytes", "File data that was read or written.");
 	host->each_mount(host->server, mount_bytes, m);
-	put_family(m, "request_duration_seconds", "histogram", "seconds", "Time from a request to its answer.");
+	metrics_family(m, "request_duration_seconds", "histogram", "seconds", "Time from a request to its answer.");
 	host->each_mount(host->server, mount_durations, m);
-	put_family(m, "handles", "gauge", NULL, "Open files and directories.");
+	metrics_family(m, "read_size_bytes", "histogram", "bytes", "Bytes that a READ gave.");
+	host->each_mount(host->server, mount_read_sizes, m);
+	metrics_family(m, "handles", "gauge", NULL, "Open files and directories.");
 	host->each_mount(host->server, mount_handles, m);
-	put_family(m, "nodes", "gauge", NULL, "Look-ups that clients hold.");
+	metrics_family(m, "nodes", "gauge", NULL, "Look-ups that clients hold.");
 	m->n = 0;
 	host->each_mount(host->server, mount_nodes, m);
-	put_family(m, "mounts", "gauge", NULL, "Mounts, and those that could not be restored.");
+	metrics_family(m, "mounts", "gauge", NULL, "Mounts, and those that could not be restored.");
 	fprintf(m->to, "graftfs_mounts{state=\"mounted\"} %" PRIu64 "\n", m->n);
 	m->n = 0;
 	manager_each_failed(api->manager, count_failed, m);
@@ -243,17 +291,18 @@ static void put_server(const struct api *api, struct metrics_text *m)
 	const struct control_host *host = api->host;
 	const struct op_stats *stats = host->stats(host->server);
 
-	put_family(m, "server_requests", "counter", NULL, "Requests of no mount, and of mounts that are gone.");
+	metrics_family(m, "server_requests", "counter", NULL, "Requests of no mount, and of mounts that are gone.");
 	put_ops(m, NULL, stats, put_requests);
-	put_family(m, "server_errors", "counter", NULL, "Those of them that ended with an error.");
+	metrics_family(m, "server_errors", "counter", NULL, "Those of them that ended with an error.");
 	put_ops(m, NULL, stats, put_errors);
-	put_family(m, "clients", "gauge", NULL, "Front ends or kernels that are connected.");
+	metrics_family(m, "clients", "gauge", NULL, "Front ends or kernels that are connected.");
 	host->each_transport(host->server, transport_clients, m);
-	put_family(m, "plugin_counter", "unknown", NULL, "Counters of the plugins' own.");
+	put_flights(m);
+	metrics_family(m, "plugin_counter", "unknown", NULL, "Counters of the plugins' own.");
 	host->each_metric(host->server, plugin_counter, m);
-	put_family(m, "uptime_seconds", "gauge", "seconds", "Time since the daemon came up.");
+	metrics_family(m, "uptime_seconds", "gauge", "seconds", "Time since the daemon came up.");
 	fprintf(m->to, "graftfs_uptime_seconds %" PRIu64 "\n", api_uptime(api));
-	put_family(m, "build", "info", NULL, "What is running.");
+	metrics_family(m, "build", "info", NULL, "What is running.");
 	fputs("graftfs_build_info{version=\"" GRAFT_VERSION "\"} 1\n# EOF\n", m->to);
 }
 
@@ -268,6 +317,7 @@ void openmetrics(const struct api *api, struct request *req)
 		return;
 	}
 	put_mounts(api, &m);
+	metrics_images(&m);
 	put_server(api, &m);
 	if (fclose(m.to) == 0 && !m.failed) {
 		answer_text(&req->answer, 200, CONTENT_TYPE, text, len);

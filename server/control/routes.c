@@ -53,7 +53,7 @@ static const struct route routes[] = {
 	{ OWN "/plugins", "GET", graft_plugins, BODY_NONE, false },
 	{ OWN "/info", "GET", graft_info, BODY_NONE, false },
 	{ OWN "/stop", "PUT", graft_stop, BODY_NONE, false },
-	{ "/metrics", "GET", openmetrics, BODY_NONE, false },
+	{ "/metrics", "GET", openmetrics, BODY_NONE, true },
 };
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
 

@@ -174,12 +174,55 @@ static void under_way(void **state)
 	    "{\"code\":\"UNDEFINED\",\"message\":\"InflightMetrics(DaemonAbnormal(Unsupported))\"}");
 }
 
+static void has_line(const struct reply *reply, const char *line)
+{
+	const char *at = strstr(reply->body, line);
+
+	if (!at || at == reply->body || at[-1] != '\n' || at[strlen(line)] != '\n')
+		fail_msg("no line %s", line);
+}
+
+/* The same as OpenMetrics. */
+static void open_metrics(void **state)
+{
+	const struct rig *r = *state;
+
+	mount_image(r, "/one", "/boot", CONFIG("", "blobcache", "false"));
+	mount_image(r, "/torn", "/torn", CONFIG("", "", "false"));
+	fake_under_way(2, 0);
+	struct reply *reply = call(r, "GET", "/metrics", NULL);
+	assert_int_equal(reply->status, 200);
+#define X "mount=\"made\",at=\"/one\""
+	has_line(reply, "graftfs_read_size_bytes_bucket{" X ",le=\"4095\"} 0");
+	has_line(reply, "graftfs_read_size_bytes_bucket{" X ",le=\"16383\"} 5");
+	has_line(reply, "graftfs_read_size_bytes_bucket{" X ",le=\"+Inf\"} 5");
+	has_line(reply, "graftfs_read_size_bytes_sum{" X "} 20480");
+	has_line(reply, "graftfs_inflight 2");
+	has_line(reply, "graftfs_image_backend_info{" X ",type=\"localfs\"} 1");
+	has_line(reply, "graftfs_backend_read_duration_seconds_bucket{" X ",le=\"0.001999999\"} 1");
+	has_line(reply, "graftfs_backend_read_duration_seconds_bucket{" X ",le=\"0.050999999\"} 2");
+	has_line(reply, "graftfs_backend_read_duration_seconds_count{" X "} 3");
+	has_line(reply, "graftfs_backend_read_duration_seconds_sum{" X "} 5.001999999");
+	has_line(reply, "graftfs_backend_read_size_bytes_bucket{" X ",le=\"1048575\"} 1");
+	has_line(reply, "graftfs_backend_read_size_bytes_sum{" X "} 2101248");
+	has_line(reply, "graftfs_backend_read_errors_total{" X "} 1");
+	has_line(reply, "graftfs_image_reads_total{" X ",result=\"miss\"} 3");
+	has_line(reply, "graftfs_cache_chunks_total{" X ",what=\"kept\"} 8");
+	has_line(reply, "graftfs_prefetch_seconds_total{" X "} 0.027000000");
+	has_line(reply, "graftfs_prefetch_end_seconds{" X "} 1795255739.657000001");
+	/* One that cannot say has only what the server counts. */
+	assert_non_null(strstr(reply->body, "graftfs_read_size_bytes_count{mount=\"made\",at=\"/torn\"}"));
+	assert_null(strstr(reply->body, "graftfs_image_reads_total{mount=\"made\",at=\"/torn\""));
+	reply_free(reply);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nothing_mounted, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(one_image, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(some_images, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(open_metrics, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(under_way, rig_setup, rig_teardown),
 	};
 
