@@ -12,6 +12,7 @@ set(GRAFT_CONFIG_SOURCES
 	${CMAKE_SOURCE_DIR}/server/config_options.c
 	${CMAKE_SOURCE_DIR}/server/config_path.c
 	${CMAKE_SOURCE_DIR}/server/config_spec.c
+	${CMAKE_SOURCE_DIR}/server/control_loader.c
 	${CMAKE_SOURCE_DIR}/server/door.c
 	${CMAKE_SOURCE_DIR}/server/door_keys.c
 	${CMAKE_SOURCE_DIR}/server/nydusd/checks.c
@@ -34,6 +35,8 @@ set(GRAFT_CONFIG_SOURCES
 	${CMAKE_SOURCE_DIR}/server/virtiofsd/virtiofsd.c)
 set(GRAFT_CONFIG_DEFINITIONS GRAFT_PLUGIN_DIR="${GRAFT_PLUGIN_DIR}")
 set(GRAFT_CONFIG_LIBS graft_lib graft_xattrmap_rules PkgConfig::INIH PkgConfig::CAP_NG ${CMAKE_DL_LIBS})
+set_property(SOURCE ${CMAKE_SOURCE_DIR}/server/control_loader.c APPEND PROPERTY COMPILE_DEFINITIONS
+	GRAFT_MODULE_DIR="${CMAKE_INSTALL_FULL_LIBDIR}/graftfs")
 # nydusd's --version.
 set_property(SOURCE ${CMAKE_SOURCE_DIR}/server/nydusd/help.c APPEND PROPERTY COMPILE_DEFINITIONS
 	GRAFT_BUILD_COMMIT="${GRAFT_BUILD_COMMIT}" GRAFT_BUILD_TIME="${GRAFT_BUILD_TIME}" GRAFT_BUILD_PROFILE="${GRAFT_BUILD_PROFILE}"

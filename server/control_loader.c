@@ -22,7 +22,7 @@ static int find(char path[BUILD_TREE_PATH_MAX], struct graft_error *err)
 		strcpy(path, INSTALLED);
 	else
 		return error_set(err, ENOENT,
-				 "api-socket and state-dir need the control module, which is neither %.300s nor %s",
+				 "api-socket, state-dir and layers of a nydus configuration need the control module, which is neither %.300s nor %s",
 				 own, INSTALLED);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "server/nydusd/settings.h"
 
 #include "lib/cleanup.h"
+#include "server/control_loader.h"
 #include "server/door_keys.h"
 #include "server/nydusd/files.h"
 #include "server/nydusd/options.h"
@@ -123,7 +124,7 @@ static void add_plugins(struct door_keys *k, const struct nyd_line *line)
 {
 	if (!line->value[NYD_APISOCK] || line->form == NYD_SINGLETON)
 		return;
-	door_key(k, server, "plugins", "passthrough nydus-rafs", by_default);
+	door_key(k, server, "plugins", "passthrough nydus-rafs idmap overlay", by_default);
 }
 
 static void add_server(struct door_keys *k, const struct nyd_line *line)
@@ -227,6 +228,35 @@ static void add_prefetch(struct door_keys *k, const struct nyd_line *line)
 	}
 }
 
+struct layer_keys {
+	struct door_keys *k;
+	const char *where;
+};
+
+static int add_layer_key(void *arg, const char *name, const char *value, struct graft_error *err)
+{
+	struct layer_keys *l = arg;
+
+	(void)err;
+	door_key(l->k, image, name, value, l->where);
+	return l->k->res;
+}
+
+/* Layers that the text asks for. Who reads it is the control module's, which is loaded only where there may be some. */
+static void add_layers(struct door_keys *k, const char *text, const char *where)
+{
+	struct layer_keys l = { k, where };
+	struct control_library lib;
+
+	if (k->res || (!strstr(text, "overlay") && !strstr(text, "id_mapping")))
+		return;
+	k->res = control_library_open(&lib, k->err);
+	if (k->res)
+		return;
+	k->res = lib.module->nydus_layers(text, strlen(text), add_layer_key, &l, k->err);
+	control_library_close(&lib);
+}
+
 /* The text as it stands in the file: it is shown, handed over and read again. An INI file cannot carry it, but names the file. */
 static void add_image_config(struct door_keys *k, const struct nyd_line *line)
 {
@@ -245,12 +275,16 @@ static void add_image_config(struct door_keys *k, const struct nyd_line *line)
 	}
 	if (!file)
 		text = nyd_localfs_config(folder);
-	if (!text)
+	if (!text) {
 		k->res = config_no_memory(k->err);
-	else if (file && line->value[NYD_DUMP_CONFIG])
-		door_key_path(k, image, "config-file", file, "", where_of(NYD_CONFIG));
+		return;
+	}
+	const char *where = where_of(file ? NYD_CONFIG : NYD_LOCALFS);
+	if (file && line->value[NYD_DUMP_CONFIG])
+		door_key_path(k, image, "config-file", file, "", where);
 	else
-		door_key(k, image, "config", text, where_of(file ? NYD_CONFIG : NYD_LOCALFS));
+		door_key(k, image, "config", text, where);
+	add_layers(k, text, where);
 }
 
 static void add_image(struct door_keys *k, const struct nyd_line *line)
