@@ -5,6 +5,7 @@
  */
 #include "server/fuse/listing.h"
 
+#include "server/fuse/conn.h"
 #include "server/fuse/pseudo.h"
 #include "server/fuse/reply.h"
 
@@ -45,8 +46,27 @@ static void add_children(struct graft_req *req, const struct listing *l, uint64_
 	}
 }
 
+/*
+ * With nydusd's ids a listing may have been begun by nydusd, whose pseudo directories have neither "." nor "..", and count: behind the
+ * first child is 1.
+ */
+static int serve_counted(struct graft_req *req, const struct listing *l, uint64_t offset)
+{
+	const struct place_list *list = l->dir->list;
+	uint64_t after = offset - OFFSET_BASE;
+
+	if (!is_ours(offset) && offset > list->n)
+		return 0;
+	if (!is_ours(offset))
+		after = offset ? list->children[offset - 1].id : 0;
+	add_children(req, l, after);
+	return 0;
+}
+
 static int serve_pseudo(struct graft_req *req, const struct listing *l, uint64_t offset)
 {
+	if (server_nydusd_ids(request_head(req)->call->root->conn->server))
+		return serve_counted(req, l, offset);
 	if (offset < OFFSET_DOT && add(req, l->dir->place, ".", OFFSET_DOT) != GRAFT_DIRENT_OK)
 		return -EINVAL;
 	if (offset < OFFSET_DOTDOT && add(req, l->dir->parent, "..", OFFSET_DOTDOT) != GRAFT_DIRENT_OK)

@@ -541,6 +541,12 @@ static int check_fuse(struct graft_error *err)
 	return fake.has_fuse ? 0 : error_set(err, EOPNOTSUPP, "no /dev/fuse");
 }
 
+static uint32_t host_next_slot(void *server)
+{
+	(void)server;
+	return 0;
+}
+
 static int host_connection_give(void *server, struct control_connection *c, struct graft_error *err)
 {
 	(void)server;
@@ -682,6 +688,7 @@ const struct control_host *fake_host(void)
 		.each_place = host_each_place,
 		.last_place = host_last_place,
 		.restore_places = host_restore_places,
+		.next_slot = host_next_slot,
 		.connection_give = host_connection_give,
 		.connection_take = host_connection_take,
 		.connection_untake = host_connection_untake,

@@ -97,7 +97,9 @@ static int save_mount(const struct mount_info *info, void *arg)
 {
 	struct saving *saving = arg;
 	bool rafs = strcmp(info->type, RAFS) == 0, plain = is_plain(info);
-	bool told = (rafs || strcmp(info->type, PASSTHROUGH) == 0) && info->slot <= INDEX_MAX && !key_of(info, "layers");
+	/* Layers of an image that came from its configuration, nydusd finds there too. */
+	bool layers = key_of(info, "layers") && !key_of(info, "config");
+	bool told = (rafs || strcmp(info->type, PASSTHROUGH) == 0) && info->slot <= INDEX_MAX && !layers;
 
 	if (info->slot >= saving->next)
 		saving->next = info->slot + 1;
@@ -149,7 +151,8 @@ int handover_save(const struct control_host *host, struct nydus_state *s, struct
 	json_decref(saving.texts);
 	if (!saving.no_memory)
 		host->each_place(host->server, save_place, &saving);
-	uint32_t next = saving.next;
+	uint32_t next = host->next_slot(host->server);
+	next = next ? next : saving.next;
 	if (saving.no_memory || handover_put_session(s, connection, next)) {
 		close(connection->fd);
 		return error_set(err, ENOMEM, "no memory for the state, or more than %u mounts or directories", NYDUS_STATE_ITEMS);
@@ -316,7 +319,7 @@ static int load_places(const struct loading *l)
 	return res ? error_wrap(l->err, "its directories") : 0;
 }
 
-static int load_mounts(const struct loading *l)
+static int load_mounts(const struct loading *l, uint32_t next_slot)
 {
 	int res = umount_all(l, l->err);
 
@@ -326,6 +329,9 @@ static int load_mounts(const struct loading *l)
 		res = load_told(l, &l->s->mounts[i]);
 	if (!res)
 		res = load_others(l);
+	/* Where slots are given in turn, this one is next. */
+	if (!res && l->host->next_slot(l->host->server))
+		res = l->host->set_next_slot(l->host->server, next_slot, l->err);
 	return res;
 }
 
@@ -346,7 +352,7 @@ int handover_load(const struct control_host *host, struct manager *manager, cons
 	struct graft_error why = { 0 };
 
 	handover_get_session(s, &c, &next_slot);
-	int res = load_mounts(&l);
+	int res = load_mounts(&l, next_slot);
 	if (!res)
 		res = host->connection_take(host->server, &c, err);
 	if (res && umount_all(&l, &why))
