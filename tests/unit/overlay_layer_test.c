@@ -98,6 +98,7 @@ static int look(uint64_t dir, const char *name, struct fuse_entry_out *out)
 {
 	int res = rig_call(rig, q, FUSE_LOOKUP, dir, NULL, 0, name, strlen(name) + 1);
 
+	*out = (struct fuse_entry_out){ 0 };
 	if (res == 0)
 		*out = *(const struct fuse_entry_out *)rig_data(q);
 	return res;
@@ -125,6 +126,7 @@ static int open_node(uint32_t opcode, uint64_t node, uint32_t flags, uint64_t *f
 	const struct fuse_open_in in = { .flags = flags };
 	int res = rig_call(rig, q, opcode, node, &in, sizeof(in), NULL, 0);
 
+	*fh = 0;
 	if (res == 0)
 		*fh = ((const struct fuse_open_out *)rig_data(q))->fh;
 	return res;
