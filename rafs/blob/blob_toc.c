@@ -10,8 +10,9 @@
 
 #include <inttypes.h>
 
-#define TOC_GUESS 4096    /* bytes read where the size of the table is not known (reference 3.6) */
-#define TOC_MAX   0x10000 /* bytes */
+#define TOC_GUESS 4096  /* bytes read where the size of the table is not known (reference 3.6) */
+#define TOC_MAX 0x10000 /* bytes */
+#define TOC_HEADER 512  /* bytes: its tar header, behind the entries */
 #define NAME_ROOM (RAFS_BLOB_ID_MAX + sizeof(".blob.digest"))
 
 static bool digest_known(const struct rafs_blob_info *info)
@@ -27,24 +28,36 @@ int blob_read_section(void *arg, uint64_t off, void *to, size_t len)
 }
 
 /*
+ * The digest that the image has is of the entries and their header (nydus-image), or of the entries alone
+ * (nydus-snapshotter, which builds most of the images there are).
+ */
+static int check_digest(const struct blob_toc *toc, const struct rafs_blob_info *info)
+{
+	const size_t lens[] = { toc->len, toc->len - TOC_HEADER };
+	uint8_t digest[RAFS_DIGEST_SIZE];
+
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		int res = digest_of(RAFS_SHA256, toc->bytes, lens[i], digest);
+
+		if (res < 0 || memcmp(digest, info->toc_digest, sizeof(digest)) == 0)
+			return res;
+	}
+	return -EUCLEAN;
+}
+
+/*
  * Whether the last bytes of `bytes` are info's table of contents: moves it to the front and sets toc->len. 0, -ENOENT:
  * they are none, -EUCLEAN: another.
  */
 static int take(struct blob_toc *toc, const struct rafs_blob_info *info, size_t len)
 {
-	uint8_t digest[RAFS_DIGEST_SIZE];
 	size_t n = toc_size(toc->bytes, len);
 
 	if (n == 0 || (info->toc_size && n != info->toc_size))
 		return -ENOENT;
 	memmove(toc->bytes, toc->bytes + len - n, n);
 	toc->len = n;
-	if (!digest_known(info))
-		return 0;
-	int res = digest_of(RAFS_SHA256, toc->bytes, n, digest);
-	if (res < 0)
-		return res;
-	return memcmp(digest, info->toc_digest, sizeof(digest)) == 0 ? 0 : -EUCLEAN;
+	return digest_known(info) ? check_digest(toc, info) : 0;
 }
 
 static void toc_name(char name[NAME_ROOM], const struct rafs_blob_info *info)
