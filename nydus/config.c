@@ -183,7 +183,10 @@ static json_t *parse(const char *text, size_t len, bool *toml, struct graft_erro
 	while (blanks < len && strchr(" \t\r\n", text[blanks]) && text[blanks])
 		blanks++;
 	if (!root && blanks < len && text[blanks] == '{') {
-		error_set(err, EINVAL, UNREADABLE ": %s at line %d, column %d", e.text, e.line, e.column);
+		/* Behind "near" comes a piece of the text, which may be a secret. */
+		const char *near = strstr(e.text, " near ");
+		error_set(err, EINVAL, UNREADABLE ": %.*s at line %d, column %d",
+			  (int)(near ? near - e.text : (ptrdiff_t)strlen(e.text)), e.text, e.line, e.column);
 		return NULL;
 	}
 	if (!root) {

@@ -2,6 +2,7 @@
 /* /api/graft/v1/mounts: list, mount, remount, umount, retry. */
 #include "server/control/api.h"
 #include "server/control/body.h"
+#include "server/control/nydus_config.h"
 #include "server/control/spec.h"
 
 #include "lib/cleanup.h"
@@ -43,9 +44,11 @@ static char *need_at(struct request *req)
 }
 
 /* Adds a value to the keys; a second one of a name makes it an array. */
-static void add_key(json_t *keys, const struct mount_key *key)
+static void add_key(json_t *keys, const struct mount_key *key, bool image)
 {
-	json_t *value = answer_string(key->value), *before = json_object_get(keys, key->name);
+	bool secrets = image && !strcmp(key->name, "config");
+	json_t *value = secrets ? nydus_blanked(key->value) : answer_string(key->value);
+	json_t *before = json_object_get(keys, key->name);
 
 	if (!before)
 		json_object_set_new(keys, key->name, value);
@@ -74,13 +77,14 @@ static json_t *words(const char *text)
 /* What a mount and a record that failed have in common. */
 static json_t *describe(const char *name, const char *at, const char *type, const struct mount_key *set, size_t nset)
 {
+	bool image = type && !strcmp(type, "nydus-rafs");
 	json_t *keys = json_object(), *layers = NULL;
 
 	for (size_t i = 0; i < nset; i++) {
 		if (!strcmp(set[i].name, "layers"))
 			layers = layers ? layers : words(set[i].value);
 		else if (strcmp(set[i].name, "at") != 0 && strcmp(set[i].name, "type") != 0)
-			add_key(keys, &set[i]);
+			add_key(keys, &set[i], image);
 	}
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", answer_string(name ? name : ""), "at", answer_string(at),
 			 "type", answer_string(type ? type : ""), "layers", layers ? layers : json_array(), "keys",

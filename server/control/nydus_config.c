@@ -113,6 +113,24 @@ json_t *nydus_rafs_config(const struct mount_info *info, const json_t *texts, bo
 	return config;
 }
 
+json_t *nydus_blanked(const char *text)
+{
+	auto_free char *blanked = NULL;
+	struct nydus_config *config;
+
+	/* What cannot be read may have them anywhere. */
+	if (nydus_config_read(&config, text, strlen(text), NULL) < 0)
+		return json_string("");
+	json_t *open = nydus_config_show(config, true), *shown = nydus_config_show(config, false);
+	if (open && shown && !json_equal(open, shown))
+		blanked = json_dumps(shown, JSON_COMPACT);
+	json_t *res = open && shown ? answer_string(blanked ? blanked : text) : NULL;
+	json_decref(open);
+	json_decref(shown);
+	nydus_config_free(config);
+	return res;
+}
+
 static int note_file(const struct mount_info *info, void *arg)
 {
 	if (!strcmp(info->type, "nydus-rafs") && key_of(info, "config-file"))

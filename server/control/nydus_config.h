@@ -20,6 +20,12 @@ json_t *nydus_texts(const struct control_host *host);
  */
 json_t *nydus_rafs_config(const struct mount_info *info, const json_t *texts, bool secrets);
 
+/*
+ * A text of nydusd's configuration without its secrets, as version 2 then, or as it is where it has none. The caller's to
+ * drop; NULL when out of memory.
+ */
+json_t *nydus_blanked(const char *text);
+
 /* See control_module. */
 int nydus_layers(const char *text, size_t len,
 		 int (*add)(void *arg, const char *name, const char *value, struct graft_error *err), void *arg,

@@ -119,6 +119,23 @@ static void secrets(void **state)
 	}
 }
 
+/* Where keys are shown as they were given. */
+static void blanked_texts(void **state)
+{
+	json_t *text = nydus_blanked(KATA);
+
+	(void)state;
+	assert_string_equal(json_string_value(text), KATA);
+	json_decref(text);
+	text = nydus_blanked(SECRET);
+	assert_non_null(strstr(json_string_value(text), "\"encryption_key\":\"\""));
+	assert_null(strstr(json_string_value(text), "00ff"));
+	json_decref(text);
+	text = nydus_blanked("{\"auth\":\"x\"");
+	assert_string_equal(json_string_value(text), "");
+	json_decref(text);
+}
+
 /* A text that the mount has in a file. */
 static void text_in_a_file(void **state)
 {
@@ -179,9 +196,9 @@ static void other_texts(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keys_alone),  cmocka_unit_test(version_1),      cmocka_unit_test(version_2),
-		cmocka_unit_test(secrets),     cmocka_unit_test(text_in_a_file), cmocka_unit_test(layers),
-		cmocka_unit_test(other_texts),
+		cmocka_unit_test(keys_alone), cmocka_unit_test(version_1),     cmocka_unit_test(version_2),
+		cmocka_unit_test(secrets),    cmocka_unit_test(blanked_texts), cmocka_unit_test(text_in_a_file),
+		cmocka_unit_test(layers),     cmocka_unit_test(other_texts),
 	};
 
 	return cmocka_run_group_tests_name("control-rafs", tests, NULL, NULL);

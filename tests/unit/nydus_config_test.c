@@ -217,7 +217,8 @@ static const struct {
 	const char *text, *says;
 } refused[] = {
 	{ "", PARSE ": missing field `version`" },
-	{ "{", PARSE ": string or '}' expected" },
+	{ "{", PARSE ": string or '}' expected at line 1, column 1" },
+	{ "{\"auth\" \"secret\"}", PARSE ": ':' expected at line 1, column 16" },
 	{ "{} {}", PARSE ": end of file expected" },
 	{ "[]", PARSE ": it must be an object" },
 	{ "[a", PARSE ": as TOML: ']' is missing at line 1" },
@@ -291,7 +292,7 @@ static const struct {
 	{ "{\"version\":4294967296}", PARSE ": version must be at most 4294967295" },
 	{ "{\"version\":-1,\"device\":1}", PARSE ": version must be a whole number" },
 	{ "{\"a\\u0000\":1}", PARSE ": " },
-	{ "{\"a\":\"x\ny\"}", PARSE ": unexpected newline near '\"x'" },
+	{ "{\"a\":\"x\ny\"}", PARSE ": unexpected newline at line 1, column 7" },
 	{ V2_RAFS("\"mode\":\"a\\nb\""), "invalid configuration: mode 'a?b' must be" },
 };
 
