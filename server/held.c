@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hash table of 8 bytes a node: 48 of its number, 16 of the count. Linear probing, nothing but what is held stands in it. */
+/* A hash table of 8 bytes a node: 48 bits are its number, 16 the count. Linear probing, without marks of what went. */
 #include "server/held.h"
 
 #include "lib/cleanup.h"

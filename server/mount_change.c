@@ -304,7 +304,8 @@ static void detach(struct mount_table *t, const struct mount *m, struct session_
 	}
 }
 
-int mount_table_remove(struct mount_table *t, const char *at, bool strict, struct session_mount **gone, struct graft_error *err)
+int mount_table_remove(struct mount_table *t, const char *at, bool strict, struct session_mount **gone,
+		       struct graft_error *err)
 {
 	struct place *p = namespace_find(&t->ns, at);
 	struct mount *m = p ? p->mount : NULL;
@@ -326,7 +327,8 @@ int mount_table_remove(struct mount_table *t, const char *at, bool strict, struc
 	return 0;
 }
 
-int mount_table_restore(struct mount_table *t, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err)
+int mount_table_restore(struct mount_table *t, const struct place_record *list, size_t n, uint64_t last_id,
+			struct graft_error *err)
 {
 	struct fuse_conn *next;
 

@@ -12,8 +12,9 @@ void mount_notice_plan(struct fuse_conn *c, const struct place *p);
 /* Tells it. */
 void mount_notice_send(struct fuse_conn *c);
 /*
- * Makes clients forget what they cache of the files that they hold of an umounted mount: a list of mount_table_remove, whose views it lets go
- * of. Any thread that may block: the client may hold a page until a READ has ended that is still inside.
+ * Makes clients forget what they cache of the files that they hold of an umounted mount: a list of mount_table_remove,
+ * whose views it lets go of. Any thread that may block: the client may hold a page until a READ has ended that is still
+ * inside.
  */
 void mount_notice_gone(struct session_mount *gone);
 

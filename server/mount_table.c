@@ -96,7 +96,8 @@ static int no_slot(const struct mount_table *t, const struct mount *m, struct gr
 	/* The very text that clients of nydusd know. */
 	if (server_nydusd_ids(t->server))
 		return error_set(err, ENOSPC,
-				 "VFS failed to handle request, FsIndex(Custom { kind: Other, error: \"vfs maximum mountpoints reached\" })");
+				 "VFS failed to handle request, FsIndex(Custom { kind: Other, error: \"vfs maximum "
+				 "mountpoints reached\" })");
 	return error_set(err, ENOSPC, "[mount %s]: there are %u mounts; no more are possible", m->name, t->n);
 }
 

@@ -49,10 +49,12 @@ void mount_table_leave(struct mount_table *t, struct fuse_conn *c);
 /* A change, on the thread of changes: see mounts.h. add takes a started mount, and leaves it to the caller where it fails. */
 int mount_table_add(struct mount_table *t, struct mount *m, bool replace, struct graft_error *err);
 /* *gone: those clients' views of it that can be told of what they hold, each counted; for mount_notice_gone. */
-int mount_table_remove(struct mount_table *t, const char *at, bool strict, struct session_mount **gone, struct graft_error *err);
+int mount_table_remove(struct mount_table *t, const char *at, bool strict, struct session_mount **gone,
+		       struct graft_error *err);
 
 /* See mounts_pseudo_restore. */
-int mount_table_restore(struct mount_table *t, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err);
+int mount_table_restore(struct mount_table *t, const struct place_record *list, size_t n, uint64_t last_id,
+			struct graft_error *err);
 
 /* See mounts_next_slot. */
 uint32_t mount_table_next_slot(const struct mount_table *t);

@@ -191,7 +191,8 @@ uint64_t mounts_pseudo_last(struct server *s)
 	return c.last_id;
 }
 
-int mounts_pseudo_restore(struct server *s, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err)
+int mounts_pseudo_restore(struct server *s, const struct place_record *list, size_t n, uint64_t last_id,
+			  struct graft_error *err)
 {
 	struct tree_change c = { .change.err = err, .list = list, .n = n, .last_id = last_id };
 

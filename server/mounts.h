@@ -48,20 +48,22 @@ struct mount_info {
 int mounts_each(struct server *s, int (*fn)(const struct mount_info *info, void *arg), void *arg);
 
 /*
- * All places but "/", each a mount point or a name on the way to one, parents first; a place's id is its node as a pseudo directory.
- * As above.
+ * All places but "/", each a mount point or a name on the way to one, parents first; a place's id is its node as a
+ * pseudo directory. As above.
  */
 int mounts_pseudo_each(struct server *s, int (*fn)(const struct place_record *record, void *arg), void *arg);
 /*
- * Puts the places of an earlier process where there are none, in any order, before mounts are made: they get the ids of what
- * is on their way. last_id: the highest id ever given. What cannot be a tree is refused (namespace_restore). -EBUSY while anything is mounted.
+ * Puts the places of an earlier process where there are none, in any order, before mounts are made: they get the ids of
+ * what is on their way. last_id: the highest id ever given. What cannot be a tree is refused (namespace_restore).
+ * -EBUSY while anything is mounted.
  */
-int mounts_pseudo_restore(struct server *s, const struct place_record *list, size_t n, uint64_t last_id, struct graft_error *err);
+int mounts_pseudo_restore(struct server *s, const struct place_record *list, size_t n, uint64_t last_id,
+			  struct graft_error *err);
 /* The highest place id that was ever given. */
 uint64_t mounts_pseudo_last(struct server *s);
 /*
- * With nydusd's node ids, whose slots are given in turn: the first that the next mount tries, 1 .. 256; 0 and 256 are from 1 on. With our own
- * it is 0, and setting it -EOPNOTSUPP; more than 256 is -EINVAL.
+ * With nydusd's node ids, whose slots are given in turn: the first that the next mount tries, 1 .. 256; 0 and 256 are
+ * from 1 on. With our own it is 0, and setting it -EOPNOTSUPP; more than 256 is -EINVAL.
  */
 uint32_t mounts_next_slot(struct server *s);
 int mounts_set_next_slot(struct server *s, uint32_t slot, struct graft_error *err);

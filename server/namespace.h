@@ -14,7 +14,7 @@ struct mount;
 
 #define PLACE_ROOT_ID 1
 #define PLACE_ID_MAX UINT32_MAX /* ids are given once and never again; they are also offsets of a listing */
-#define PLACE_PATH_MAX 4096 /* bytes of a path */
+#define PLACE_PATH_MAX 4096     /* bytes of a path */
 #define PLACE_NAME_MAX 255
 #define PLACES_MAX 65536 /* that can be restored */
 
@@ -89,9 +89,10 @@ int namespace_make(struct namespace *ns, const char *at, struct place **place, s
 /* Puts m (or NULL) on a place: the parent's list shows it. 0, or -ENOMEM and nothing changed. */
 int namespace_set(struct place *p, struct mount *m);
 /*
- * A tree without any mount becomes the one that was written down, in whatever order; ids beyond last_id are given from then on.
- * -EINVAL: these are no tree (an id twice or of nothing, a name twice or that is none, a path of more than PLACE_PATH_MAX bytes);
- * -ENOSPC: more than PLACES_MAX, or ids beyond PLACE_ID_MAX; -ENOMEM. Then the tree is as it was.
+ * A tree without any mount becomes the one that was written down, in whatever order; ids beyond last_id are given from
+ * then on. -EINVAL: these are no tree (an id twice or of nothing, a name twice or that is none, a path of more than
+ * PLACE_PATH_MAX bytes); -ENOSPC: more than PLACES_MAX, or ids beyond PLACE_ID_MAX; -ENOMEM. Then the tree is as it
+ * was.
  */
 int namespace_restore(struct namespace *ns, const struct place_record *list, size_t n, uint64_t last_id);
 /* Calls fn for every place but the root, parents first, until it returns other than 0; returns that. */

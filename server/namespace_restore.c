@@ -34,7 +34,8 @@ static bool good_name(const char *name)
 {
 	size_t len = strnlen(name, PLACE_NAME_MAX + 1);
 
-	return len && len <= PLACE_NAME_MAX && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !memchr(name, '/', len);
+	return len && len <= PLACE_NAME_MAX && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	       !memchr(name, '/', len);
 }
 
 /* Leaves the list by parent, and then by name. */
@@ -44,7 +45,8 @@ static int check(struct place_record *list, size_t n, uint64_t last_id)
 		return -ENOSPC;
 	qsort(list, n, sizeof(*list), by_id);
 	for (size_t i = 0; i < n; i++) {
-		if (list[i].id <= (i ? list[i - 1].id : PLACE_ROOT_ID) || list[i].id > last_id || !good_name(list[i].name))
+		if (list[i].id <= (i ? list[i - 1].id : PLACE_ROOT_ID) || list[i].id > last_id ||
+		    !good_name(list[i].name))
 			return -EINVAL;
 	}
 	qsort(list, n, sizeof(*list), by_parent);
@@ -87,7 +89,8 @@ static int make_child(const struct made *parent, const struct place_record *reco
 }
 
 /* Appends the children of one place to those that were made. */
-static int make_children(const struct made *parent, const struct place_record *list, size_t n, struct made *all, size_t *nall)
+static int make_children(const struct made *parent, const struct place_record *list, size_t n, struct made *all,
+			 size_t *nall)
 {
 	size_t first = first_of(list, n, parent->place->id), end = first_of(list, n, parent->place->id + 1);
 	int res = 0;
@@ -103,7 +106,8 @@ static int make_children(const struct made *parent, const struct place_record *l
 	return res ? res : place_renew_list(parent->place);
 }
 
-/* What hangs together with the root; all has room for n + 1. Records that are left over have no parent, or are their own. */
+/* What hangs together with the root; all has room for n + 1. Records that are left over have no parent, or are their
+ * own. */
 static int build(struct namespace *ns, const struct place_record *list, size_t n, struct made *all)
 {
 	size_t nall = 1;

@@ -199,7 +199,8 @@ int session_mount_open(struct session *s, struct mount *m, struct session_mount 
 	sm->wire = (uint64_t)m->slot << m->server->node_bits;
 	sm->swap = m->root ^ GRAFT_ROOT_NODE;
 	sm->ino_mask = ((uint64_t)1 << m->server->node_bits) - 1;
-	/* One file system for the client: inode numbers of different mounts must differ. nydusd shows node ids everywhere. */
+	/* One file system for the client: inode numbers of different mounts must differ. nydusd shows node ids
+	 * everywhere. */
 	if (server_nydusd_ids(m->server) || (!(s->pub.flags & FUSE_SUBMOUNTS) && strcmp(m->at, "/") != 0))
 		sm->ino_tag = sm->wire;
 	if (s->conn->transport->ops->store && !(sm->held = held_new())) {

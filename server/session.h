@@ -35,8 +35,8 @@ struct session_mount {
 	struct mount *mount;     /* counted until closed */
 	uint32_t slot, serial; /* serial: of those in this session */
 	uint64_t wire;     /* what stands before its node ids on the wire, in place */
-	uint64_t swap;     /* these bits change in a node id on the wire that is the root's or has its number; 0: none */
-	uint64_t ino_tag;  /* what stands before its inode numbers, in place; 0: nothing, they are as the mount gave them */
+	uint64_t swap;     /* 0, or these bits change in a node id on the wire that is the root's or has its number */
+	uint64_t ino_tag;  /* what stands before its inode numbers, in place; 0: they are as the mount gave them */
 	uint64_t ino_mask; /* room for those */
 	_Atomic uint32_t users, refs;
 	struct held *held;   /* by its number on the wire; NULL: the client cannot be told of what is gone */

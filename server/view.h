@@ -28,7 +28,7 @@ struct view {
 	struct view *next;       /* among a connection's retired ones */
 	struct session *session; /* referenced */
 	struct session_mount *root; /* at "/", NULL: the root is a pseudo directory */
-	uint64_t node_mask; /* server.node_bits of them */
+	uint64_t node_mask;         /* server.node_bits of them */
 	uint32_t node_bits;
 	uint32_t nslots, ndirs, room, mask;
 	struct view_slot *slots;

@@ -10,8 +10,9 @@
 #define NODE_MAX ((UINT64_C(1) << GRAFT_NODE_BITS) - 1)
 
 /*
- * A node is the image's number of its inode, but that the root is 1 and the inode of number 1 has the root's; so whoever knows the image
- * knows the nodes, and one process can go on with those of another (graft_features.root). Where the root's is none, number 1 is the last there is.
+ * A node is the image's number of its inode, but that the root is 1 and the inode of number 1 has the root's; so
+ * whoever knows the image knows the nodes, and one process can go on with those of another (graft_features.root). Where
+ * the root's is none, number 1 is the last there is.
  */
 static uint64_t swap_root(const struct graft_inst *inst, uint64_t number)
 {

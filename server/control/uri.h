@@ -24,8 +24,8 @@ void uri_fini(struct uri *u);
 int uri_query(const struct uri *u, const char *name, char **value);
 
 /*
- * Makes an absolute path what it leads to, in place, as nydusd does: empty and "." parts go, ".." steps up, at the root nowhere. Others are left as
- * they are.
+ * Makes an absolute path what it leads to, in place, as nydusd does: empty and "." parts go, ".." steps up, at the root
+ * nowhere. Others are left as they are.
  */
 void uri_path_normal(char *at);
 

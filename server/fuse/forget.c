@@ -38,7 +38,8 @@ static struct session_mount *holder(const struct view *v, uint64_t nodeid)
 	return slot < v->nslots && view_number_of(v, nodeid) ? v->slots[slot].sm : NULL;
 }
 
-/* What the holder calls it, where it has to be told as well: not what was umounted, nor its root, whose look-ups the router makes. Else 0. */
+/* What the holder calls it, where it has to be told as well: not what was umounted, nor its root, whose look-ups the
+ * router makes. Else 0. */
 static uint64_t told_as(const struct view *v, const struct session_mount *sm, uint64_t nodeid)
 {
 	uint64_t node = session_mount_number(sm, view_number_of(v, nodeid));

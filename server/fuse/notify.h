@@ -14,7 +14,8 @@
 int notify_entry(struct fuse_conn *c, uint64_t parent, const char *name, uint64_t gone);
 /* Attributes, data and listings that the client caches of a node are wrong. */
 int notify_inode(struct fuse_conn *c, uint64_t node);
-/* The same, told when it returns, with the client's -errno: -ENOENT, it knows no such node. Waits as notify_store does. */
+/* The same, told when it returns, with the client's -errno: -ENOENT, it knows no such node. Waits as notify_store does.
+ */
 int notify_inode_now(struct fuse_conn *c, uint64_t node);
 /*
  * The client may put this into its cache: data of a file from off on. Waits while the client reads those pages: never on a thread that

@@ -40,7 +40,8 @@ static int find_spot(const struct view *v, uint64_t nodeid, struct router_spot *
 	if (!v->slots[slot].live)
 		return -ESTALE;
 	struct session_mount *sm = v->slots[slot].sm;
-	*spot = (struct router_spot){ sm, session_mount_number(sm, node), v->slots[slot].dirs ? view_find(v, nodeid) : NULL };
+	*spot = (struct router_spot){ sm, session_mount_number(sm, node),
+				      v->slots[slot].dirs ? view_find(v, nodeid) : NULL };
 	return 0;
 }
 

@@ -170,8 +170,9 @@ static void test_limit(void **state)
 	fill(w, trees, 255);
 	world_tree(w, 0, "file=last");
 	assert_int_equal(rig_mount(w->rig, "/more", &w->t[0], &err), -ENOSPC);
-	assert_string_equal(err.text, "VFS failed to handle request, FsIndex(Custom { kind: Other, error: \"vfs maximum "
-				      "mountpoints reached\" })");
+	assert_string_equal(err.text,
+			    "VFS failed to handle request, FsIndex(Custom { kind: Other, error: \"vfs maximum "
+			    "mountpoints reached\" })");
 	check_error(w->c, "/more", -ENOENT);
 	assert_int_equal(SLOT_OF(call_node(w->c, "/m255")), WIRE(255, 1) >> GRAFT_NODE_BITS);
 	/* What a client knows of a mount keeps its number. */

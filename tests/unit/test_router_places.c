@@ -105,14 +105,14 @@ static void test_restore_refuses(void **state)
 		uint64_t last;
 		int error;
 	} cases[] = {
-		{ { { 2, 1, "a" }, { 3, 1, "a" }, { 4, 1, "b" } }, 9, -EINVAL },             /* one name twice */
-		{ { { 2, 1, "a" }, { 2, 1, "b" }, { 4, 1, "c" } }, 9, -EINVAL },             /* one id twice */
-		{ { { 2, 3, "a" }, { 3, 2, "b" }, { 4, 1, "c" } }, 9, -EINVAL },             /* a ring */
-		{ { { 2, 2, "a" }, { 3, 1, "b" }, { 4, 1, "c" } }, 9, -EINVAL },             /* its own parent */
-		{ { { 2, 7, "a" }, { 3, 1, "b" }, { 4, 1, "c" } }, 9, -EINVAL },             /* no such parent */
-		{ { { 1, 1, "a" }, { 3, 1, "b" }, { 4, 1, "c" } }, 9, -EINVAL },             /* the root */
+		{ { { 2, 1, "a" }, { 3, 1, "a" }, { 4, 1, "b" } }, 9, -EINVAL }, /* one name twice */
+		{ { { 2, 1, "a" }, { 2, 1, "b" }, { 4, 1, "c" } }, 9, -EINVAL }, /* one id twice */
+		{ { { 2, 3, "a" }, { 3, 2, "b" }, { 4, 1, "c" } }, 9, -EINVAL }, /* a ring */
+		{ { { 2, 2, "a" }, { 3, 1, "b" }, { 4, 1, "c" } }, 9, -EINVAL }, /* its own parent */
+		{ { { 2, 7, "a" }, { 3, 1, "b" }, { 4, 1, "c" } }, 9, -EINVAL }, /* no such parent */
+		{ { { 1, 1, "a" }, { 3, 1, "b" }, { 4, 1, "c" } }, 9, -EINVAL }, /* the root */
 		{ { { 0, 1, "a" }, { 3, 1, "b" }, { 4, 1, "c" } }, 9, -EINVAL },
-		{ { { 2, 1, "a" }, { 3, 1, "b" }, { 4, 1, "c" } }, 3, -EINVAL },             /* beyond the last */
+		{ { { 2, 1, "a" }, { 3, 1, "b" }, { 4, 1, "c" } }, 3, -EINVAL }, /* beyond the last */
 		{ { { 2, 1, "" }, { 3, 1, "b" }, { 4, 1, "c" } }, 9, -EINVAL },
 		{ { { 2, 1, "." }, { 3, 1, "b" }, { 4, 1, "c" } }, 9, -EINVAL },
 		{ { { 2, 1, ".." }, { 3, 1, "b" }, { 4, 1, "c" } }, 9, -EINVAL },
