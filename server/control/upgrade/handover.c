@@ -6,6 +6,7 @@
 #include "server/control/nydus_config.h"
 #include "server/control/spec.h"
 #include "server/control/upgrade/handover_records.h"
+#include "server/control/uri.h"
 
 #include <string.h>
 
@@ -245,13 +246,19 @@ static int mount_told(const struct loading *l, const struct nydus_state_mount *m
 	json_t *body = json_pack("{s:s, s:s, s:s}", "fs_type", m->fs_type == NYDUS_RAFS ? "rafs" : "passthrough_fs", "source",
 				 m->source, "config", m->config);
 	json_t *files = m->has_prefetch && m->fs_type == NYDUS_RAFS ? json_array() : NULL;
+	auto_free char *at = strdup(m->mountpoint);
 
+	/* nydusd keeps a path as its client wrote it. */
+	if (at)
+		uri_path_normal(at);
 	for (uint32_t i = 0; files && i < m->nprefetch; i++)
 		json_array_append_new(files, json_string(m->prefetch[i]));
 	if (files && body)
 		json_object_set_new(body, "prefetch_files", files);
-	int res = body ? spec_from_nydus(&spec, m->mountpoint, body, l->err)
-		       : error_set(l->err, EINVAL, "%s: its texts are not UTF-8", m->mountpoint);
+	int res = at ? 0 : error_set(l->err, ENOMEM, "out of memory");
+	if (!res)
+		res = body ? spec_from_nydus(&spec, at, body, l->err)
+			   : error_set(l->err, EINVAL, "%s: its texts are not UTF-8", m->mountpoint);
 	spec.mount.where = "takeover";
 	spec.mount.slot = m->index;
 	spec.mount.name = name && name[0] ? name : NULL;
