@@ -85,9 +85,9 @@ static const uint64_t read_times[] = IO_READ_TIMES;
 
 void op_stats_count_read(struct op_stats *s, uint32_t shard, uint64_t bytes, uint64_t ns)
 {
-	op_stats_count_bytes(s, shard, FUSE_READ, bytes);
-	if (shard >= OP_STATS_SHARDS)
-		shard = SHARD_SHARED;
+	struct op_cell *c = cell_of(s, &shard, FUSE_READ);
+
+	shard_add(&c->bytes, shard, bytes, memory_order_relaxed);
 	shard_add(&s->shards[shard].reads[io_size_class(bytes)][io_time_class(read_times, ns)], shard, 1,
 		  memory_order_relaxed);
 }

@@ -72,10 +72,12 @@ static uint64_t moved(const struct request *r, uint64_t used)
 /* Bytes of those requests that move file data. */
 static void count_data(const struct request *r, struct op_stats *stats, uint64_t used, uint64_t ns)
 {
+	uint64_t bytes = moved(r, used);
+
 	if (r->header.opcode == FUSE_READ)
-		op_stats_count_read(stats, r->shard, moved(r, used), ns);
+		op_stats_count_read(stats, r->shard, bytes, ns);
 	else
-		op_stats_count_bytes(stats, r->shard, r->header.opcode, moved(r, used));
+		op_stats_count_bytes(stats, r->shard, r->header.opcode, bytes);
 }
 
 /* Writes the reply and lets go of all but the transport's request itself. *ended: when. */
