@@ -10,6 +10,7 @@
 struct unix_listener {
 	int fd;              /* listening, non-blocking, close-on-exec; -1: closed */
 	struct held_path at; /* of the socket file made here; none: inherited, or closed */
+	char hidden[64];     /* the name that the file has so far; empty: the one that is meant */
 };
 
 /* One that is closed. */
@@ -23,6 +24,7 @@ struct unix_listener_config {
 	mode_t mode; /* whatever the umask */
 	gid_t group; /* UNIX_ANY_GROUP: as it comes */
 	int backlog;
+	bool hidden; /* the file comes under a name of its own, and under the one that is meant by unix_listener_show */
 };
 
 /*
@@ -32,6 +34,11 @@ struct unix_listener_config {
  */
 int unix_listener_open(struct unix_listener *l, const char *path, const struct unix_listener_config *config,
 		       struct graft_error *err);
+/*
+ * Gives a hidden socket's file its name; who waits for that name finds one that is served. What another process put there
+ * meanwhile is left alone and an error. 0, also where nothing was hidden, or -errno with err.
+ */
+int unix_listener_show(struct unix_listener *l, struct graft_error *err);
 /* No further connections: those that wait for one are refused. The socket file stays. May be called again. */
 void unix_listener_shut(struct unix_listener *l);
 /* Closes it and removes the socket file if it is still the one made here. May be called again. */

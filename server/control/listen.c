@@ -67,7 +67,7 @@ static int adopt(struct unix_listener *l, int fd, struct graft_error *err)
 
 static int open_path(struct unix_listener *l, const char *path, mode_t mode, struct graft_error *err)
 {
-	const struct unix_listener_config config = { .mode = mode, .group = UNIX_ANY_GROUP, .backlog = BACKLOG };
+	const struct unix_listener_config config = { .mode = mode, .group = UNIX_ANY_GROUP, .backlog = BACKLOG, .hidden = true };
 
 	const char *name = unix_name(path);
 

@@ -63,7 +63,7 @@ static int control_start(struct control *c, struct graft_error *err)
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	c->api.started = (uint64_t)now.tv_sec;
 	c->http = http_new(&c->api, c->listener.fd, err);
-	return c->http ? 0 : -err->code;
+	return c->http ? unix_listener_show(&c->listener, err) : -err->code;
 }
 
 static void control_stop(struct control *c)
