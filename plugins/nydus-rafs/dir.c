@@ -8,7 +8,10 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* Offsets: 0 begins, 1 is behind ".", 2 behind "..", and 2 + n behind the entry after which the image says n. */
+/*
+ * Offsets are nydusd's, which may have begun a listing that goes on here, or end it. Version 5: 1 is behind ".", 2 behind "..", and 2 + n behind
+ * the n-th entry. Version 6: n is behind the n-th, "." and ".." among them.
+ */
 #define OFFSET_DOT 1
 #define OFFSET_ENTRIES 2
 
@@ -104,6 +107,30 @@ static int give_entries(const struct graft_inst *inst, struct graft_req *req, co
 	return res;
 }
 
+static bool is_dots(const struct rafs_dirent *d)
+{
+	return d->name[0] == '.' && (d->len == 1 || (d->len == 2 && d->name[1] == '.'));
+}
+
+/* As give_entries, with "." and ".." where they stand. */
+static int give_all(const struct graft_inst *inst, struct graft_req *req, const struct rafs_inode *dir, uint64_t offset)
+{
+	struct rafs_dirent d;
+	uint64_t cookie;
+	int res = rafs_dir_seek(inst->image, dir, offset, &cookie);
+
+	while (res == 0 && (res = rafs_dir_next_all(inst->image, dir, &cookie, &d)) > 0) {
+		res = 0;
+		if (d.len == 1 && is_dots(&d))
+			d.ino = dir->ino;
+		else if (is_dots(&d))
+			res = rafs_parent(inst->image, dir, &d.ino);
+		if (res == 0 && give(inst, req, &d, ++offset, !is_dots(&d)) == GRAFT_DIRENT_FULL)
+			return GRAFT_DIRENT_FULL;
+	}
+	return res;
+}
+
 int nr_op_readdir(struct graft_inst *inst, struct graft_req *req)
 {
 	const struct fuse_read_in *in = req->in;
@@ -117,9 +144,13 @@ int nr_op_readdir(struct graft_inst *inst, struct graft_req *req)
 		return -ENOTDIR;
 	if (!req->dst_len)
 		return 0;
-	res = give_dots(inst, req, &dir, &offset);
-	if (res == 0)
-		res = give_entries(inst, req, &dir, offset - OFFSET_ENTRIES);
+	if (rafs_dir_has_dots(inst->image)) {
+		res = give_all(inst, req, &dir, offset);
+	} else {
+		res = give_dots(inst, req, &dir, &offset);
+		if (res == 0)
+			res = give_entries(inst, req, &dir, offset - OFFSET_ENTRIES);
+	}
 	push_listing_done(req->state);
 	if (req->done)
 		return 0;                                /* an error comes again when this reply was used up */

@@ -230,6 +230,26 @@ int rafs_dir_next(const struct rafs_image *image, const struct rafs_inode *dir, 
 	return (int)told(image, image->ops->dir_next(image, dir, cookie, out));
 }
 
+bool rafs_dir_has_dots(const struct rafs_image *image)
+{
+	return image->ops->dir_seek != NULL;
+}
+
+int rafs_dir_next_all(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t *cookie,
+		      struct rafs_dirent *out)
+{
+	if (!S_ISDIR(dir->mode))
+		return -ENOTDIR;
+	return (int)told(image, image->ops->dir_next_all(image, dir, cookie, out));
+}
+
+int rafs_dir_seek(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t n, uint64_t *cookie)
+{
+	if (!S_ISDIR(dir->mode))
+		return -ENOTDIR;
+	return (int)told(image, image->ops->dir_seek(image, dir, n, cookie));
+}
+
 int rafs_readlink(const struct rafs_image *image, const struct rafs_inode *inode, char *to, size_t room)
 {
 	if (!S_ISLNK(inode->mode))

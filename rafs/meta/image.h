@@ -111,6 +111,15 @@ struct rafs_dirent {
 int rafs_dir_next(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t *cookie,
 		  struct rafs_dirent *out);
 
+/*
+ * Listings as nydusd counts them. True: "." and ".." are entries like others, where they stand; rafs_dir_next_all gives them too, their inode
+ * numbers unchecked, and rafs_dir_seek finds the cookie behind the first n entries. False: they are not stored, and neither may be called.
+ */
+bool rafs_dir_has_dots(const struct rafs_image *image);
+int rafs_dir_next_all(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t *cookie,
+		      struct rafs_dirent *out);
+int rafs_dir_seek(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t n, uint64_t *cookie);
+
 /* Target of a symlink into to (4096 bytes or more for v6, 65536 for v5): bytes, without NUL; -ERANGE; -EINVAL: no link. */
 int rafs_readlink(const struct rafs_image *image, const struct rafs_inode *inode, char *to, size_t room);
 

@@ -18,6 +18,10 @@ struct meta_ops {
 	int (*parent)(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t *ino);
 	int (*dir_next)(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t *cookie,
 			struct rafs_dirent *out);
+	/* NULL: entries "." and ".." are not stored */
+	int (*dir_next_all)(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t *cookie,
+			    struct rafs_dirent *out);
+	int (*dir_seek)(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t n, uint64_t *cookie);
 	int (*readlink)(const struct rafs_image *image, const struct rafs_inode *inode, char *to, size_t room);
 	int64_t (*xattr_get)(const struct rafs_image *image, const struct rafs_inode *inode, const char *name, void *to,
 			     size_t room);

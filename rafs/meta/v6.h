@@ -44,6 +44,9 @@ int v6_lookup(const struct rafs_image *image, const struct rafs_inode *dir, cons
 int v6_parent(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t *ino);
 int v6_dir_next(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t *cookie,
 		struct rafs_dirent *out);
+int v6_dir_next_all(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t *cookie,
+		    struct rafs_dirent *out);
+int v6_dir_seek(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t n, uint64_t *cookie);
 int v6_readlink(const struct rafs_image *image, const struct rafs_inode *inode, char *to, size_t room);
 int64_t v6_xattr_get(const struct rafs_image *image, const struct rafs_inode *inode, const char *name, void *to,
 		     size_t room);

@@ -234,7 +234,15 @@ static int tell(const struct entry *e, struct rafs_dirent *out)
 	return meta_name_ok(out->name, out->len) ? 1 : -EUCLEAN;
 }
 
-int v6_dir_next(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t *cookie, struct rafs_dirent *out)
+/* Of "." or "..", whose inode numbers nobody believes. */
+static int tell_dots(const struct entry *e, struct rafs_dirent *out)
+{
+	*out = (struct rafs_dirent){ .ino = e->nid, .type = DT_DIR, .len = e->len, .name = ".." };
+	out->name[e->len] = '\0';
+	return 1;
+}
+
+static int next(const struct rafs_image *image, const struct rafs_inode *dir, bool dots, uint64_t *cookie, struct rafs_dirent *out)
 {
 	uint64_t block = *cookie >> INDEX_BITS, blocks = block_count(image, dir);
 	uint32_t index = *cookie & ((1U << INDEX_BITS) - 1);
@@ -260,12 +268,40 @@ int v6_dir_next(const struct rafs_image *image, const struct rafs_inode *dir, ui
 			index = 0;
 			block++;
 		}
-		if (is_dots(&e))
+		if (is_dots(&e) && !dots)
 			continue;
-		res = tell(&e, out);
+		res = is_dots(&e) ? tell_dots(&e, out) : tell(&e, out);
 		if (res > 0)
 			*cookie = block << INDEX_BITS | index;
 		return res;
 	}
 	return block == blocks && !index ? 0 : -EINVAL;
+}
+
+int v6_dir_next(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t *cookie, struct rafs_dirent *out)
+{
+	return next(image, dir, false, cookie, out);
+}
+
+int v6_dir_next_all(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t *cookie, struct rafs_dirent *out)
+{
+	return next(image, dir, true, cookie, out);
+}
+
+int v6_dir_seek(const struct rafs_image *image, const struct rafs_inode *dir, uint64_t n, uint64_t *cookie)
+{
+	uint64_t block = 0, blocks = block_count(image, dir);
+
+	for (; block < blocks; block++) {
+		struct block b;
+		int res = block_at(image, dir, block, &b);
+
+		if (res < 0)
+			return res;
+		if (n < b.count)
+			break;
+		n -= b.count;
+	}
+	*cookie = block < blocks ? block << INDEX_BITS | n : blocks << INDEX_BITS;
+	return 0;
 }

@@ -38,6 +38,15 @@ static struct fuse_attr attr_of(const struct request *r, const struct view_dir *
 	};
 }
 
+/*
+ * With nydusd's ids for ever, as in nydusd: its successor looks at the mount point before it serves it, and nobody would answer that. What
+ * changes a directory tells the kernel.
+ */
+static uint64_t attr_timeout(const struct request *r)
+{
+	return server_nydusd_ids(r->conn->server) && r->conn->transport->ops->send ? UINT64_C(1) << 32 : router_timeout(r);
+}
+
 int pseudo_entry(struct request *r, const struct view_dir *dir)
 {
 	struct fuse_entry_out *entry = (void *)r->out;
@@ -45,14 +54,14 @@ int pseudo_entry(struct request *r, const struct view_dir *dir)
 	r->sm = NULL;
 	*entry = (struct fuse_entry_out){ .nodeid = dir->place,
 					  .entry_valid = router_timeout(r),
-					  .attr_valid = router_timeout(r),
+					  .attr_valid = attr_timeout(r),
 					  .attr = attr_of(r, dir) };
 	return 0;
 }
 
 static int getattr(struct request *r, const struct view_dir *dir)
 {
-	struct fuse_attr_out out = { .attr_valid = router_timeout(r), .attr = attr_of(r, dir) };
+	struct fuse_attr_out out = { .attr_valid = attr_timeout(r), .attr = attr_of(r, dir) };
 
 	if (r->header.opcode == GRAFT_OP_STATX)
 		fallback_statx(&out, (void *)r->out);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,7 +29,11 @@ void die(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
-	exit(1);
+	/* Else threads of this process could wait for ever for a descriptor that it holds itself. */
+	char path[96];
+	snprintf(path, sizeof(path), "%s/mnt", folder);
+	umount2(path, MNT_FORCE);
+	_exit(1);
 }
 
 static void write_config(const char *path, const struct daemon *d, bool waits)
@@ -40,7 +45,7 @@ static void write_config(const char *path, const struct daemon *d, bool waits)
 	fprintf(f,
 		"[server]\ninstance = upgrade\napi-socket = %s\nsupervisor = %s/sup\nsandbox = none\nseccomp = %s\nlandlock = no\n"
 		"log-level = warn\nplugins = nydus-rafs passthrough\nnode-ids = nydusd\n"
-		"[transport fuse]\nmountpoint = %s/mnt\ntakeover = %s\nfailover = resend\n",
+		"[transport fuse]\nmountpoint = %s/mnt\ntakeover = %s\nfailover = resend\nread-only = true\n",
 		d->api, folder, getenv("GRAFT_SANITIZE") && getenv("GRAFT_SANITIZE")[0] ? "none" : "kill", folder,
 		waits ? "yes" : "auto");
 	fclose(f);
@@ -64,7 +69,7 @@ static _Noreturn void run_nydusd(const struct daemon *d, bool waits)
 	snprintf(mountpoint, sizeof(mountpoint), "%s/mnt", folder);
 	execl(getenv("GRAFT_NYDUSD"), "nydusd", "fuse", "--id", "upgrade", "--supervisor", supervisor, "--apisock", d->api, "--mountpoint",
 	      mountpoint, "--fuse-threads", "2", "--rlimit-nofile", "0", "--log-level", "error", "--failover-policy", "resend",
-	      "--writable", waits ? "--upgrade" : (char *)NULL, (char *)NULL);
+	      waits ? "--upgrade" : (char *)NULL, (char *)NULL);
 	_exit(127);
 }
 
