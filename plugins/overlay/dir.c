@@ -79,28 +79,61 @@ int ov_dirent(struct graft_inst *inst, struct graft_req *req, struct fuse_dirent
 	return GRAFT_DIRENT_OK;
 }
 
-static int give(struct graft_inst *inst, struct graft_req *req, const struct ov_list *l, uint64_t i)
+/* READDIRPLUS, on a helper: dir and w are there. What cannot be looked up is listed without a node. */
+struct plus {
+	struct ov_work *w;
+	const struct ov_ref *dir;
+};
+
+static bool is_dot(const char *name)
+{
+	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+static int give(struct graft_inst *inst, struct graft_req *req, const struct ov_list *l, uint64_t i,
+		const struct plus *plus)
 {
 	const struct ov_entry *from = &l->entries[i];
 	const char *name = l->names + from->at;
 	struct fuse_direntplus e = { .dirent = { .ino = from->ino, .off = i + 1, .type = from->type } };
 
 	e.dirent.namelen = (uint32_t)strlen(name);
-	/* Without a node: the client looks it up when it needs it. */
-	e.entry_out.attr.ino = from->ino;
-	e.entry_out.attr.mode = (uint32_t)from->type << 12;
-	return inst->host->dirent(req, &e, name);
+	if (graft_dirent_size(req->opcode, e.dirent.namelen) > req->dst_len - req->done)
+		return GRAFT_DIRENT_FULL;
+	if (!plus || is_dot(name) || ov_lookup_now(plus->w, plus->dir, name, &e.entry_out) < 0)
+		e.entry_out = (struct fuse_entry_out){ .attr = { .ino = from->ino, .mode = (uint32_t)from->type << 12 } };
+	uint64_t node = e.entry_out.nodeid;
+	int res = inst->host->dirent(req, &e, name);
+	if (res != GRAFT_DIRENT_OK && node)
+		ov_node_forget(ov_session(req), node, 1);
+	return res;
 }
 
-static int list_from(struct graft_inst *inst, struct graft_req *req, const struct ov_list *l)
+static int list_from(struct graft_inst *inst, struct graft_req *req, const struct ov_list *l, const struct plus *plus)
 {
 	const struct fuse_read_in *in = req->in;
 
 	for (uint64_t i = in->offset; i < l->n; i++) {
-		if (give(inst, req, l, i) == GRAFT_DIRENT_FULL)
+		if (give(inst, req, l, i, plus) == GRAFT_DIRENT_FULL)
 			return req->done ? 0 : -EINVAL; /* an empty reply would mean the end */
 	}
 	return 0;
+}
+
+/* The handle's listing, made anew where it is read from its beginning. */
+static int list_of(struct ov_work *w, struct ov_handle *h, const struct ov_ref *dir, struct ov_list **list)
+{
+	const struct fuse_read_in *in = w->req->in;
+
+	*list = in->offset ? ov_handle_list(w->s, h) : NULL;
+	if (*list)
+		return 0;
+	int res = ov_list_make(w, dir, list);
+	if (res < 0)
+		return res;
+	ov_handle_set_list(w->s, h, *list);
+	*list = ov_handle_list(w->s, h);
+	return *list ? 0 : -EAGAIN;
 }
 
 /* On a helper. */
@@ -115,14 +148,13 @@ static int read_merged(struct ov_work *w)
 		return -EBADF;
 	int res = ov_ref_node(w->s, h->node, &dir);
 	if (res == 0) {
-		res = ov_list_make(w, &dir, &list);
+		const struct plus plus = { w, &dir };
+		res = list_of(w, h, &dir, &list);
+		if (res == 0) {
+			res = list_from(w->inst, w->req, list, w->req->opcode == FUSE_READDIRPLUS ? &plus : NULL);
+			ov_list_put(w->s, list);
+		}
 		ov_ref_put(w->s, &dir);
-	}
-	if (res == 0) {
-		ov_handle_set_list(w->s, h, list);
-		list = ov_handle_list(w->s, h);
-		res = list_from(w->inst, w->req, list);
-		ov_list_put(w->s, list);
 	}
 	ov_handle_put(w->s, h);
 	return res;
@@ -155,15 +187,16 @@ int ov_op_readdir(struct graft_inst *inst, struct graft_req *req)
 		return h ? -ENOTDIR : -EBADF;
 	}
 	struct ov_list *list = in->offset ? ov_handle_list(s, h) : NULL;
-	if (list) {
-		int res = list_from(inst, req, list);
+	if (list && req->opcode == FUSE_READDIR) {
+		int res = list_from(inst, req, list, NULL);
 		ov_list_put(s, list);
 		ov_handle_put(s, h);
 		return res;
 	}
 	/* Begun below, it goes on there; a listing from the beginning sees what is above by now. */
-	if (h->lower && (in->offset || !ov_has_upper(h->node)))
+	if (!list && h->lower && (in->offset || !ov_has_upper(h->node)))
 		return read_below(inst, req, h);
+	ov_list_put(s, list);
 	ov_handle_put(s, h);
 	return ov_work_start(inst, req, inst->helpers, read_merged);
 }

@@ -2,6 +2,8 @@
 /* LOOKUP, FORGET and BATCH_FORGET: above on the queue's thread, below by a request of its own way. */
 #include "lookup.h"
 
+#include "lower.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -208,6 +210,68 @@ int ov_op_lookup(struct graft_inst *inst, struct graft_req *req)
 	}
 	ov_ref_put(s, &dir);
 	return seen < 0 ? seen : -ENOENT;
+}
+
+/* The finding of below, of nothing else. */
+static int now_below(struct ov_work *w, const struct ov_ref *dir, const char *name, struct fuse_entry_out *out)
+{
+	struct ov_found f = { .parent = dir->node, .name = name, .fd = -1 };
+	struct ov_node *node;
+	int res = lower_lookup(w, dir->node->lower, name, out);
+
+	if (res < 0)
+		return res;
+	f.lower = out->nodeid;
+	f.lower_ino = out->attr.ino;
+	f.lower_mode = out->attr.mode;
+	res = ov_node_enter(w->s, &f, &node);
+	if (res < 0)
+		return res;
+	ov_fill_entry(node, out);
+	ov_fix_attr(node, &out->attr);
+	if (ov_has_upper(node))
+		out->attr_valid = 0;
+	ov_node_put(w->s, node);
+	return 0;
+}
+
+static int now_above(struct ov_work *w, const struct ov_ref *dir, const char *name, struct fuse_entry_out *out)
+{
+	struct ov_found f = { .parent = dir->node, .name = name };
+	struct fuse_entry_out below;
+	struct statx stx;
+
+	f.fd = ov_open_name(w->inst, dir->fd, name, O_PATH | O_NOFOLLOW, 0);
+	int res = f.fd < 0 ? f.fd : ov_stat(f.fd, &stx);
+	if (res >= 0)
+		res = merges(w->inst, w->s, dir->node, &stx, f.fd);
+	if (res == 1) {
+		res = lower_lookup(w, dir->node->lower, name, &below);
+		if (res == 0 && S_ISDIR(below.attr.mode)) {
+			f.lower = below.nodeid;
+			f.lower_ino = below.attr.ino;
+		} else if (res == 0) {
+			ov_nodes_drop_lower(w->s, below.nodeid);
+		}
+		res = res == -ENOENT ? 0 : res;
+	}
+	if (res < 0) {
+		if (f.fd >= 0)
+			close(f.fd);
+		return res;
+	}
+	f.upper = &stx;
+	return ov_enter_upper(w->s, &f, out);
+}
+
+int ov_lookup_now(struct ov_work *w, const struct ov_ref *dir, const char *name, struct fuse_entry_out *out)
+{
+	struct statx stx;
+	int seen = dir->fd >= 0 ? ov_see(dir->fd, name, &stx) : OV_ABSENT;
+
+	if (seen == OV_OBJECT)
+		return now_above(w, dir, name, out);
+	return seen == OV_ABSENT && dir->node->lower ? now_below(w, dir, name, out) : -ENOENT;
 }
 
 /* A BATCH_FORGET below. */

@@ -3,6 +3,7 @@
 #ifndef GRAFT_OVERLAY_LOOKUP_H
 #define GRAFT_OVERLAY_LOOKUP_H
 
+#include "crew.h"
 #include "node.h"
 
 /* A directory of both: nobody counted its subdirectories. */
@@ -15,6 +16,8 @@ void ov_fill_attr(const struct ov_node *node, const struct statx *stx, struct fu
 void ov_fix_attr(const struct ov_node *node, struct fuse_attr *attr);
 /* All of an entry but the attributes. */
 void ov_fill_entry(const struct ov_node *node, struct fuse_entry_out *out);
+/* LOOKUP on a crew's thread, which waits: one look-up for the client. 0 or -errno. */
+int ov_lookup_now(struct ov_work *w, const struct ov_ref *dir, const char *name, struct fuse_entry_out *out);
 /* Makes an entry of a finding that has a part above. 0 or -errno. */
 int ov_enter_upper(struct ov_session *s, struct ov_found *f, struct fuse_entry_out *out);
 

@@ -15,7 +15,7 @@ static void forget(struct ov_work *w, uint64_t node)
 	ov_ask(w);
 }
 
-int lower_has(struct ov_work *w, uint64_t dir, const char *name, struct fuse_attr *attr)
+int lower_lookup(struct ov_work *w, uint64_t dir, const char *name, struct fuse_entry_out *out)
 {
 	struct ov_child *c = ov_child(w, FUSE_LOOKUP, dir, NULL, 0);
 
@@ -24,11 +24,20 @@ int lower_has(struct ov_work *w, uint64_t dir, const char *name, struct fuse_att
 	c->req.name = name;
 	int res = ov_ask(w);
 	if (res < 0)
+		return res;
+	*out = c->out.entry;
+	return out->nodeid ? 0 : -ENOENT;
+}
+
+int lower_has(struct ov_work *w, uint64_t dir, const char *name, struct fuse_attr *attr)
+{
+	struct fuse_entry_out out;
+	int res = lower_lookup(w, dir, name, &out);
+
+	if (res < 0)
 		return res == -ENOENT ? 0 : res;
-	if (!c->out.entry.nodeid)
-		return 0;
-	*attr = c->out.entry.attr;
-	forget(w, c->out.entry.nodeid);
+	*attr = out.attr;
+	forget(w, out.nodeid);
 	return 1;
 }
 

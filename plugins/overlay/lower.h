@@ -7,6 +7,8 @@
 
 /* LOOKUP; nobody keeps the node afterwards. 1: there is such a name, *attr says what; 0: none; -errno. */
 int lower_has(struct ov_work *w, uint64_t dir, const char *name, struct fuse_attr *attr);
+/* LOOKUP, of which the look-up stays. 0, -ENOENT, -errno. */
+int lower_lookup(struct ov_work *w, uint64_t dir, const char *name, struct fuse_entry_out *out);
 int lower_getattr(struct ov_work *w, uint64_t node, struct fuse_attr *attr);
 /* OPEN or OPENDIR, by opcode; *fh. */
 int lower_open(struct ov_work *w, uint32_t opcode, uint64_t node, uint64_t *fh);

@@ -347,6 +347,91 @@ static void test_names(void **state)
 	assert_int_equal(release(FUSE_RELEASEDIR, ROOT, fh), 0);
 }
 
+/* Of a merged directory; each entry's node is forgotten. How many had one; *next: where the listing goes on. */
+static uint32_t forget_listed(uint64_t *next)
+{
+	static unsigned char bytes[8192];
+	uint64_t len = rig_data_len(q);
+	uint32_t n = 0;
+
+	assert_true(len <= sizeof(bytes));
+	memcpy(bytes, rig_data(q), len);
+	for (uint64_t at = 0; at < len;) {
+		const struct fuse_direntplus *e = (const void *)(bytes + at);
+		at += FUSE_DIRENTPLUS_SIZE(e);
+		*next = e->dirent.off;
+		if (!e->entry_out.nodeid)
+			continue;
+		assert_true(e->entry_out.attr.mode != 0);
+		assert_int_equal(e->entry_out.attr.ino & UINT32_MAX, e->dirent.ino & UINT32_MAX);
+		forget(e->entry_out.nodeid, 1);
+		n++;
+	}
+	return n;
+}
+
+static void test_listed_nodes(void **state)
+{
+	const struct fuse_mkdir_in mkdir_in = { .mode = 0755 };
+	uint64_t fh, off, next = 0;
+
+	(void)state;
+	for (int later = 0; later < 2; later++) {
+		lower.later = later;
+		start();
+		if (!later)
+			assert_int_equal(rig_call(rig, q, FUSE_MKDIR, ROOT, &mkdir_in, sizeof(mkdir_in), "mine", 5), 0);
+		assert_int_equal(open_node(FUSE_OPENDIR, ROOT, O_RDONLY, &fh), 0);
+		assert_int_equal(read_node(FUSE_READDIRPLUS, ROOT, fh, 0, 8192), 0);
+		/* dir, file, one, two, link and mine: not what is a whiteout. */
+		assert_int_equal(forget_listed(&next), 6);
+		/* Bit by bit. */
+		uint32_t n = 0;
+		next = 0;
+		do {
+			off = next;
+			assert_int_equal(read_node(FUSE_READDIRPLUS, ROOT, fh, off, 400), 0);
+			n += forget_listed(&next);
+		} while (next != off);
+		assert_int_equal(n, 6);
+		assert_int_equal(release(FUSE_RELEASEDIR, ROOT, fh), 0);
+		forget(ROOT, 1);
+		assert_int_equal(held(), 0);
+		rig_free(rig);
+		rig = NULL;
+	}
+}
+
+/* What one copies up or removes, the other finds. */
+static void test_two_clients(void **state)
+{
+	struct fuse_entry_out mine, others;
+	uint64_t fh, theirs;
+
+	(void)state;
+	start();
+	struct rig *first = rig, *second = rig_connect(rig, GRAFT_VHOST_USER);
+	assert_int_equal(rig_init(second, 0), 0);
+	assert_int_equal(look(ROOT, "file", &mine), 0);
+	node_of(ROOT, "one");
+	rig = second;
+	assert_int_equal(look(ROOT, "file", &others), 0);
+	node_of(ROOT, "one");
+	assert_int_equal(open_node(FUSE_OPEN, others.nodeid, O_RDWR, &theirs), 0);
+	assert_int_equal(write_node(others.nodeid, theirs, "theirs"), 0);
+	assert_int_equal(rig_call(rig, q, FUSE_UNLINK, ROOT, NULL, 0, "one", 4), 0);
+	rig = first;
+	/* Without looking again it opens what is there now. */
+	assert_int_equal(open_node(FUSE_OPEN, mine.nodeid, O_RDWR, &fh), 0);
+	assert_int_equal(read_node(FUSE_READ, mine.nodeid, fh, 0, 6), 0);
+	assert_memory_equal(rig_data(q), "theirs", 6);
+	assert_int_equal(release(FUSE_RELEASE, mine.nodeid, fh), 0);
+	assert_int_equal(look(ROOT, "file", &others), 0);
+	assert_int_equal(others.nodeid, mine.nodeid);
+	assert_int_equal(look(ROOT, "one", &others), -ENOENT);
+	rig_free(second);
+}
+
 static void test_lies(void **state)
 {
 	const struct fuse_setxattr_in set = { .size = 1 };
@@ -426,6 +511,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_copy_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_listed_nodes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_two_clients, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lies, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_settings, set_up, tear_down),
 	};
