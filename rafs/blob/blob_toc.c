@@ -15,12 +15,11 @@
 #define TOC_HEADER 512  /* bytes: its tar header, behind the entries */
 #define NAME_ROOM (RAFS_BLOB_ID_MAX + sizeof(".blob.digest"))
 
-/* A digest without a size is of something else: snapshotters that merge layers put there that of the entries alone. */
 static bool digest_known(const struct rafs_blob_info *info)
 {
 	static const uint8_t none[RAFS_DIGEST_SIZE];
 
-	return info->toc_size && memcmp(info->toc_digest, none, sizeof(none)) != 0;
+	return memcmp(info->toc_digest, none, sizeof(none)) != 0;
 }
 
 int blob_read_section(void *arg, uint64_t off, void *to, size_t len)
