@@ -7,6 +7,7 @@
 #include "server/fuse/forget.h"
 #include "server/fuse/listing.h"
 #include "server/fuse/pseudo.h"
+#include "server/server.h"
 
 #include <errno.h>
 #include <string.h>
@@ -16,6 +17,12 @@
  * the kernel takes that for newer.
  */
 #define TIMEOUT_TOLD 1
+
+/* Of a slot without a mount. nydusd's ids outlive a process: an earlier one may have given it out. */
+static int no_mount(const struct view *v)
+{
+	return v->node_bits == SERVER_NODE_BITS_NYDUSD ? -ESTALE : -EBADF;
+}
 
 /* 0; -EBADF for what was never given out, -ESTALE for what was umounted. */
 static int find_spot(const struct view *v, uint64_t nodeid, struct router_spot *spot)
@@ -36,7 +43,7 @@ static int find_spot(const struct view *v, uint64_t nodeid, struct router_spot *
 		return spot->dir ? 0 : -ESTALE;
 	}
 	if (slot >= v->nslots || !v->slots[slot].sm)
-		return -EBADF;
+		return no_mount(v);
 	if (!v->slots[slot].live)
 		return -ESTALE;
 	struct session_mount *sm = v->slots[slot].sm;
@@ -214,7 +221,7 @@ static int release_gone(const struct request *r, const struct view *v)
 {
 	uint64_t slot = view_slot_of(v, r->header.nodeid);
 
-	if (!(r->op->flags & OP_RELEASES) || !slot)
+	if (!(r->op->flags & OP_RELEASES) || !slot || slot >= v->nslots || !v->slots[slot].sm)
 		return -ESTALE;
 	session_mount_take(v->slots[slot].sm, r->shard, SESSION_HANDLES, 1);
 	session_mount_not_open(v->slots[slot].sm);

@@ -52,8 +52,10 @@ static void test_form(void **state)
 	check_file(w->c, "/a/m/dir/low", "1");
 	/* The same number in no mount, in none that is there, and none. */
 	assert_int_equal(call_getattr(w->c, TREE_ID(2), &attr), -ESTALE);
-	assert_int_equal(call_getattr(w->c, WIRE(2, TREE_ID(2)), &attr), -EBADF);
-	assert_int_equal(call_getattr(w->c, WIRE(255, 1), &attr), -EBADF);
+	assert_int_equal(call_getattr(w->c, WIRE(2, TREE_ID(2)), &attr), -ESTALE);
+	assert_int_equal(call_getattr(w->c, WIRE(255, 1), &attr), -ESTALE);
+	assert_int_equal(call_release(w->c, FUSE_RELEASE, WIRE(255, 1), 0), -ESTALE);
+	call_forget(w->c, WIRE(255, 1), 1);
 	assert_int_equal(call_getattr(w->c, WIRE(1, 0), &attr), -EBADF);
 	world_umount(w, "/a/m");
 	assert_int_equal(call_getattr(w->c, file.nodeid, &attr), -ESTALE);
