@@ -7,6 +7,7 @@
 #include "server/fuse/opcodes.h"
 #include "server/host.h"
 #include "server/metrics.h"
+#include "server/mount_end.h"
 #include "server/namespace.h"
 #include "server/op_stats.h"
 #include "server/server.h"
@@ -282,7 +283,9 @@ static void mount_free(struct mount *m)
 	op_stats_free(m->stats);
 	free(m->keys);
 	config_mount_free(m->own_config);
+	struct mount_end *awaited = m->awaited;
 	free(m);
+	mount_end_tell(awaited);
 }
 
 /* What a mount had is spread over the heap: without this the process would keep it for a next one that may never come. */

@@ -59,6 +59,7 @@ struct mount {
 	uint64_t place;         /* id of its place in the tree */
 	_Atomic uint32_t refs;  /* the tree's, and one for each session that has it open */
 	struct work end;        /* with the last reference */
+	struct mount_end *awaited; /* who waits for that; counted, NULL: nobody. Set on the thread of changes while the tree has it */
 	/* protected by the mount table's lock */
 	struct mount *next, *prev;
 	struct session_mount *sessions;

@@ -4,6 +4,7 @@
 
 #include "lib/cleanup.h"
 #include "server/makings.h"
+#include "server/mount_end.h"
 #include "server/mount_notice.h"
 #include "server/server.h"
 
@@ -12,12 +13,16 @@
 #include <stddef.h>
 #include <string.h>
 
+#define END_WAIT_MS 200
+
 struct change {
 	struct work work; /* first */
 	struct mount_table *table;
 	struct mount *mount; /* add, replace */
 	const char *at;      /* remove */
 	bool flag;           /* add: replace; remove: strict */
+	struct mount_end *end; /* remove: whoever wants to know; NULL when out of memory */
+	bool awaited;          /* remove: the mount will tell it */
 	struct session_mount *gone; /* remove: see mount_table_remove */
 	struct graft_error *err;
 	int res;
@@ -35,8 +40,17 @@ static void add_run(struct work *w)
 static void remove_run(struct work *w)
 {
 	struct change *c = (struct change *)w;
+	const struct place *p = namespace_find(&c->table->ns, c->at);
+	struct mount *m = p ? p->mount : NULL;
 
+	c->awaited = m && c->end;
+	if (c->awaited)
+		m->awaited = mount_end_hold(c->end);
 	c->res = mount_table_remove(c->table, c->at, c->flag, &c->gone, c->err);
+	if (c->res && c->awaited) {
+		m->awaited = NULL;
+		mount_end_put(c->end);
+	}
 	sem_post(&c->done);
 }
 
@@ -146,10 +160,14 @@ int mounts_replace(struct server *s, struct mount_config *config, struct graft_e
 
 int mounts_remove(struct server *s, const char *at, bool strict, struct graft_error *err)
 {
-	struct change c = { .at = at, .flag = strict, .err = err };
+	struct change c = { .at = at, .flag = strict, .end = mount_end_new(), .err = err };
 
 	int res = run(s, &c, remove_run);
 	mount_notice_gone(c.gone);
+	/* Mostly nobody is inside: then what the instance does at its end is done when the caller is answered. */
+	if (!res && c.awaited)
+		mount_end_wait(c.end, END_WAIT_MS);
+	mount_end_put(c.end);
 	return res;
 }
 
