@@ -152,9 +152,25 @@ static struct ov_entry *find(const struct ov_list *l, uint32_t n, const char *na
 	return NULL;
 }
 
-/* One entry of below. nabove: those of above, sorted. */
-static int add_below(struct ov_list *l, uint32_t nabove, const struct fuse_dirent *d)
+/* Where a listing of below is added: nabove are those of above, sorted. */
+struct below {
+	struct ov_work *w;
+	struct ov_list *list;
+	uint64_t dir;
+	uint32_t nabove;
+};
+
+/* Of an image that is one layer of several: it hides itself. */
+static bool is_lower_whiteout(const struct below *b, const struct fuse_dirent *d, const char *name)
 {
+	struct fuse_attr attr;
+
+	return d->type == DT_CHR && lower_has(b->w, b->dir, name, &attr) == 1 && S_ISCHR(attr.mode) && attr.rdev == 0;
+}
+
+static int add_below(const struct below *b, const struct fuse_dirent *d)
+{
+	struct ov_list *l = b->list;
 	char name[NAME_MAX + 1];
 
 	if (d->namelen > NAME_MAX)
@@ -163,7 +179,9 @@ static int add_below(struct ov_list *l, uint32_t nabove, const struct fuse_diren
 	name[d->namelen] = '\0';
 	if (is_dot(name))
 		return 0;
-	struct ov_entry *above = find(l, nabove, name);
+	struct ov_entry *above = find(l, b->nabove, name);
+	if (!above && is_lower_whiteout(b, d, name))
+		return 0;
 	if (!above)
 		return add(l, &(struct ov_entry){ .ino = d->ino, .type = (uint8_t)d->type }, name, d->namelen);
 	/* A directory of both has the number of the one below, as long as nobody knows it by another. */
@@ -172,7 +190,7 @@ static int add_below(struct ov_list *l, uint32_t nabove, const struct fuse_diren
 	return 0;
 }
 
-static int add_all_below(struct ov_list *l, uint32_t nabove, const char *buf, size_t n, uint64_t *off)
+static int add_all_below(const struct below *b, const char *buf, size_t n, uint64_t *off)
 {
 	size_t at = 0;
 	int res = 0;
@@ -183,14 +201,14 @@ static int add_all_below(struct ov_list *l, uint32_t nabove, const char *buf, si
 			return -EIO;
 		at += FUSE_DIRENT_SIZE(d);
 		*off = d->off;
-		res = add_below(l, nabove, d);
+		res = add_below(b, d);
 	}
 	return res;
 }
 
 static int read_below(struct ov_work *w, struct ov_list *l, uint64_t lower, char *buf)
 {
-	uint32_t nabove = l->n;
+	const struct below b = { .w = w, .list = l, .dir = lower, .nabove = l->n };
 	uint64_t fh, off = 0;
 	int res = lower_open(w, FUSE_OPENDIR, lower, &fh);
 
@@ -202,7 +220,7 @@ static int read_below(struct ov_work *w, struct ov_list *l, uint64_t lower, char
 			res = (int)n;
 			break;
 		}
-		res = add_all_below(l, nabove, buf, (size_t)n, &off);
+		res = add_all_below(&b, buf, (size_t)n, &off);
 		if (res < 0)
 			break;
 	}
