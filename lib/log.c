@@ -3,6 +3,7 @@
 #include "lib/log.h"
 
 #include "lib/cleanup.h"
+#include "lib/log_errors.h"
 #include "lib/log_rotate.h"
 
 #include <fcntl.h>
@@ -341,8 +342,11 @@ void log_vmsg(int level, const char *object, const char *fmt, va_list ap)
 		dated_head(line, room, level, object, fd == STDERR_FILENO && !sink_fn);
 	else
 		stamped_head(line, room, level, object);
+	size_t head = strlen(line);
 	errno = saved; /* for %m */
 	add_text(line, fmt, ap);
+	if (level <= GRAFT_LOG_ERROR)
+		log_errors_add(object, line + head);
 	emit(level, fd, line);
 	errno = saved;
 }

@@ -57,6 +57,8 @@ struct control_host {
 	void (*log)(int level, const char *object, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 	void (*set_log_level)(int level); /* enum graft_log_level */
 	int (*log_level)(void);
+	/* See lib/log_errors.h. */
+	void (*each_error)(void (*fn)(const char *line, void *arg), void *arg);
 
 	/* See mounts.h. A type must have been loaded before (config plugins, or a mount of the file); the error names those that
 	 * were. */

@@ -5,6 +5,7 @@
 #include "lib/clock.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/log_errors.h"
 #include "server/fuse/conn.h"
 #include "server/fuse/opcodes.h"
 
@@ -348,6 +349,7 @@ void control_host_init(struct control_host *host, struct control_server *s)
 		.log = log_msg,
 		.set_log_level = log_set_level,
 		.log_level = log_level,
+		.each_error = log_errors_each,
 		.mount = host_mount,
 		.remount = host_remount,
 		.umount = host_umount,

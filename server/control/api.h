@@ -12,8 +12,18 @@ struct api {
 	const struct control_host *host;
 	struct manager *manager;
 	struct upgrade *upgrade; /* NULL in tests of what does not ask for it: then the state is RUNNING */
+	struct nydus_values *values;
+	struct nydus_blobs *blobs;
+	struct spellings *spellings;
 	uint64_t started; /* seconds of CLOCK_BOOTTIME */
 };
+
+/* The stores. 0 or -ENOMEM; api_fini in both cases. */
+int api_init(struct api *api);
+void api_fini(struct api *api);
+/* After a mount came to a path, from nydusd's API as it was given there, else NULL; and after it went. */
+void api_mount_came(const struct api *api, const char *at, const char *given);
+void api_mount_went(const struct api *api, const char *at);
 
 struct request {
 	const char *method; /* "GET", as sent */
@@ -51,8 +61,18 @@ api_handler nydus_backend, nydus_mount;
 /* nydus_metrics.c, nydus_caches.c */
 api_handler nydus_metrics_global, nydus_metrics_files, nydus_metrics_pattern, nydus_metrics_inflight;
 api_handler nydus_metrics_backend, nydus_metrics_blobcache;
+/* nydus_values.c, nydus_blobs.c */
+api_handler nydus_config_get, nydus_config_put, nydus_blobs_get, nydus_blobs_put, nydus_blobs_delete;
+/* The query's mountpoint as it was given, or NULL with the answer. The caller frees it. */
+char *nydus_query_mountpoint(struct request *req);
+/* What is mounted at a path. */
+enum nydus_mounted { NYDUS_NOTHING, NYDUS_RAFS, NYDUS_OTHER };
+enum nydus_mounted nydus_mounted(const struct api *api, const char *at);
+/* What nydusd this daemon stands for. */
+enum nydus_form { NYDUS_FUSE, NYDUS_VIRTIOFS, NYDUS_SINGLETON };
+enum nydus_form nydus_form_of(const struct api *api);
 /* The object of backend_collection for a mount; NULL when out of memory. */
-json_t *nydus_backend_entry(const struct mount_info *info, const json_t *texts);
+json_t *nydus_backend_entry(const struct api *api, const struct mount_info *info, const json_t *texts);
 
 /* graftfs's own: graft_mounts.c, graft_info.c, graft_stats.c, openmetrics.c. */
 api_handler graft_mounts_get, graft_mounts_post, graft_mounts_put, graft_mounts_delete, graft_retry;

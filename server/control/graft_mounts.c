@@ -263,6 +263,8 @@ static void mount_or_remount(const struct api *api, struct request *req, change 
 	}
 	spec_fini(&spec);
 	json_decref(body);
+	if (res == 0)
+		api_mount_came(api, at, NULL);
 	/* Another client may have taken it away meanwhile. */
 	if (res == 0 && !answer_mount(api, req, at, status))
 		answer_empty(&req->answer, 204);
@@ -305,10 +307,12 @@ void graft_mounts_delete(const struct api *api, struct request *req)
 	if (strict < 0)
 		return;
 	int res = manager_umount(api->manager, at, strict, &err);
-	if (res < 0)
+	if (res < 0) {
 		answer_failure(api, req, false, res, &err);
-	else
-		answer_empty(&req->answer, 204);
+		return;
+	}
+	api_mount_went(api, at);
+	answer_empty(&req->answer, 204);
 }
 
 void graft_retry(const struct api *api, struct request *req)

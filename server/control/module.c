@@ -24,6 +24,7 @@ static void control_close(struct control *c)
 	unix_listener_close(&c->listener);
 	upgrade_free(c->api.upgrade);
 	manager_free(c->api.manager);
+	api_fini(&c->api);
 	free(c);
 }
 
@@ -36,7 +37,10 @@ static int control_open(const struct control_host *host, struct control **contro
 		return error_set(err, ENOMEM, "out of memory");
 	c->listener = (struct unix_listener)UNIX_LISTENER_NONE;
 	c->api.host = host;
-	c->api.manager = manager_new(host, err);
+	if (api_init(&c->api) < 0)
+		error_set(err, ENOMEM, "out of memory");
+	else
+		c->api.manager = manager_new(host, err);
 	mode_t mode = set->api_peers == CONFIG_API_PEERS_ANY ? 0666 : 0600;
 	if (c->api.manager)
 		c->api.upgrade = upgrade_new(host, c->api.manager, err);

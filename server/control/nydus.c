@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#define V5_SUPER_SIZE 8192 /* bytes that nydusd reads at once */
 #define BAD_PATH                                                                                                       \
 	"VFS failed to handle request, PathWalk(Os { code: 22, kind: InvalidInput, message: \"Invalid argument\" })"
 
@@ -22,71 +24,38 @@ static const struct nydus_member mount_members[] = {
 	{ "config", NYDUS_TEXT_OR_OBJECT, true },
 	{ "prefetch_files", NYDUS_TEXTS, false },
 };
-static const struct nydus_form mount_form = { "struct ApiMountCmd", mount_members, 4 };
+static const struct nydus_shape mount_form = { "struct ApiMountCmd", mount_members, 4 };
 
 static void refuse(struct request *req, const char *text)
 {
 	answer_nydus(&req->answer, 500, "Mount(MountFilesystem(Other(", text, ")))");
 }
 
-struct plugin_search {
-	const char *name;
-	FILE *names;
-	bool found, some;
-};
-
-static int look_at_plugin(const struct graft_plugin *plugin, void *arg)
+static int is_plugin(const struct graft_plugin *plugin, void *name)
 {
-	struct plugin_search *search = arg;
-
-	if (plugin->kind != GRAFT_BACKEND)
-		return 0;
-	search->found = search->found || !strcmp(plugin->name, search->name);
-	fprintf(search->names, "%s%s", search->some ? ", " : "", plugin->name);
-	search->some = true;
-	return 0;
+	return plugin->kind == GRAFT_BACKEND && !strcmp(plugin->name, name);
 }
 
-/* nydusd's sentence where it does not know the name either, and the names of the plugins that are loaded. */
-static void refuse_type(struct request *req, const char *fs_type, const char *loaded)
-{
-	const char *plugin = spec_plugin_name(fs_type);
-	auto_free char *text = NULL;
-	int len = plugin != fs_type
-			  ? asprintf(&text, "%s is served by the plugin %s, which is not loaded; plugins that are: %s",
-				     fs_type, plugin, loaded)
-			  : asprintf(&text,
-				     "invalid argument `only 'rafs' and 'passthrough_fs' are supported, but %.200s was "
-				     "specified`; plugins that are loaded: %s",
-				     fs_type, loaded);
-
-	if (len < 0)
-		text = NULL;
-	refuse(req, text ? text : "out of memory");
-}
-
-/* Is a plugin for fs_type loaded? Otherwise the answer is set. */
+/* nydusd's sentence; what it knows, but has no plugin here, has one of its own. */
 static bool check_type(const struct api *api, struct request *req, const char *fs_type)
 {
-	auto_free char *names = NULL;
-	size_t len = 0;
-	struct plugin_search search = { .name = spec_plugin_name(fs_type), .names = open_memstream(&names, &len) };
+	const char *plugin = spec_plugin_name(fs_type);
+	char text[512];
 
-	if (!search.names) {
-		refuse(req, "out of memory");
-		return false;
-	}
-	api->host->each_plugin(api->host->server, look_at_plugin, &search);
-	if (fclose(search.names) != 0) {
-		refuse(req, "out of memory");
-		return false;
-	}
-	if (!search.found)
-		refuse_type(req, fs_type, names);
-	return search.found;
+	if (api->host->each_plugin(api->host->server, is_plugin, (void *)plugin))
+		return true;
+	if (plugin != fs_type)
+		snprintf(text, sizeof(text), "%s is served by the plugin %s, which is not loaded", fs_type, plugin);
+	else
+		snprintf(text, sizeof(text),
+			 "invalid argument `only 'rafs' and 'passthrough_fs' are supported, but %.200s was specified`",
+			 fs_type);
+	refuse(req, text);
+	return false;
 }
 
 struct mount_search {
+	const struct api *api;
 	const char *at;
 	json_t *entry; /* of backend_collection, where wanted */
 	json_t *texts; /* for that */
@@ -102,146 +71,254 @@ static int look_at_mount(const struct mount_info *info, void *arg)
 	search->found = true;
 	search->rafs = !strcmp(info->type, "nydus-rafs");
 	if (search->want_entry)
-		search->entry = nydus_backend_entry(info, search->texts);
+		search->entry = nydus_backend_entry(search->api, info, search->texts);
 	return 1;
 }
 
-static bool is_mounted(const struct api *api, const char *at)
+static struct mount_search search_mount(const struct api *api, const char *at, bool want_entry)
 {
-	struct mount_search search = { .at = at };
+	struct mount_search search = { .api = api, .at = at, .want_entry = want_entry };
 
+	if (want_entry)
+		search.texts = nydus_texts(api->host);
 	api->host->each_mount(api->host->server, look_at_mount, &search);
-	return search.found;
+	json_decref(search.texts);
+	search.texts = NULL;
+	return search;
 }
 
-/* passthrough_fs's own words for what went wrong with a source; the table of mounts has others. */
-static bool speaks_passthrough(const struct spec *spec, const json_t *body, const struct graft_error *err)
+enum nydus_mounted nydus_mounted(const struct api *api, const char *at)
 {
-	return spec && json_is_string(json_object_get(body, "config")) && err->code != EINVAL &&
-	       !strcmp(spec->keys[1].value, "passthrough") && strncmp(err->text, "VFS ", 4) != 0;
+	struct mount_search search = search_mount(api, at, false);
+
+	return search.rafs ? NYDUS_RAFS : search.found ? NYDUS_OTHER : NYDUS_NOTHING;
 }
 
-/* Answers a manager's result; spec and body are NULL for an umount. */
-static void answer_result(const struct api *api, struct request *req, const char *at, const struct spec *spec,
-			  const json_t *body, int res, const struct graft_error *err)
+/* Whether nydusd would go on, by what is at the path already. */
+static bool check_mounted(const struct api *api, struct request *req, const char *at)
 {
+	enum nydus_mounted there = nydus_mounted(api, at);
 	bool mount = !strcmp(req->method, "POST");
+
+	if (mount && there != NYDUS_NOTHING)
+		refuse(req, "object or filesystem already exists");
+	else if (!mount && there == NYDUS_NOTHING)
+		refuse(req, "object or filesystem doesn't exist");
+	else if (!strcmp(req->method, "PUT") && there != NYDUS_RAFS)
+		refuse(req, "filesystem type mismatch, expect RAFS");
+	else
+		return true;
+	return false;
+}
+
+/* --- failures, as nydusd words them */
+
+/* passthrough_fs's own words for what went wrong with a source. */
+static void refuse_passthrough(struct request *req, const char *source, int code)
+{
 	char text[256];
 
-	if (res == 0) {
-		answer_empty(&req->answer, 204);
-		return;
-	}
-	api->host->log(GRAFT_LOG_WARN, "api", "%s /api/v1/mount of %s: %s", req->method, at, err->text);
-	if (mount && res == -EEXIST && is_mounted(api, at)) {
-		refuse(req, "object or filesystem already exists");
-	} else if (!mount && res == -ENOENT && !is_mounted(api, at)) {
-		refuse(req, "object or filesystem doesn't exist");
-	} else if (res == -ESHUTDOWN) {
-		answer_nydus(&req->answer, 503, "Mount(DaemonAbnormal(NotReady))", NULL, NULL);
-	} else if (speaks_passthrough(spec, body, err)) {
+	if (source[0] != '/')
+		code = ENOENT;
+	if (code == ENOTDIR)
+		snprintf(text, sizeof(text), "VFS failed to handle request, Mount(Os { code: %d, kind: NotADirectory, message: "
+					     "\"Not a directory\" })", code);
+	else
 		snprintf(text, sizeof(text), "passthroughfs failed to handle request, %s (os error %d)",
-			 strerrordesc_np(-res) ? strerrordesc_np(-res) : "unknown error", -res);
-		refuse(req, text);
-	} else {
-		refuse(req, err->text);
-	}
+			 strerrordesc_np(code) ? strerrordesc_np(code) : "unknown error", code);
+	refuse(req, text);
 }
 
-/*
- * What is there decides first, in nydusd's order: a path is taken, or nothing is mounted there, or no image. What is remounted is an image,
- * whatever the body calls it, and no list of files for prefetch is looked at.
- */
-static bool check_place(const struct api *api, struct request *req, const char *at, json_t *body)
+/* What is wrong with a bootstrap, into text: false where that is not it, or nothing that nydusd has words for. */
+static bool word_bootstrap(char *text, size_t size, const char *source, int code, const char *why, bool mount)
 {
-	struct mount_search search = { .at = at };
+	const char *doing = mount ? "Failed to fill superBlock" : "Failed to read metadata";
+	auto_free char *start = NULL;
+	struct stat st = { .st_mode = 0 };
 
-	api->host->each_mount(api->host->server, look_at_mount, &search);
-	if (!strcmp(req->method, "POST")) {
-		if (search.found)
-			refuse(req, "object or filesystem already exists");
-		return !search.found;
-	}
-	if (!search.found)
-		refuse(req, "object or filesystem doesn't exist");
-	else if (!search.rafs)
-		refuse(req, "filesystem type mismatch, expect RAFS");
-	if (!search.found || !search.rafs)
+	if (asprintf(&start, "source %s", source) < 0)
+		start = NULL;
+	if (!start || !strstr(why, start))
 		return false;
-	json_object_set_new(body, "fs_type", json_string("rafs"));
-	json_object_del(body, "prefetch_files");
+	/* Only where the daemon sees it: a sandbox has other paths. */
+	bool seen = stat(source, &st) == 0;
+	if (seen && S_ISDIR(st.st_mode))
+		code = EISDIR;
+	if (code != EINVAL)
+		snprintf(text, size, "%s: %s (os error %d)", doing, strerrordesc_np(code), code);
+	else if (seen && st.st_size < V5_SUPER_SIZE)
+		snprintf(text, size, "%s: failed to fill whole buffer", doing);
+	else
+		snprintf(text, size, "%s: invalid RAFS superblock", doing);
 	return true;
 }
 
-static void mount_or_remount(const struct api *api, struct request *req, const char *at)
+/* nydusd's two sentences for a text that is no configuration. */
+static bool word_config(char *text, size_t size, const char *why)
+{
+	static const char *const sentences[] = { "failed to parse configuration information", "invalid configuration" };
+
+	for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++)
+		if (strstr(why, sentences[i])) {
+			snprintf(text, size, "Failed to load config: %s", sentences[i]);
+			return true;
+		}
+	return false;
+}
+
+/* The single quotation mark at the end is nydusd's. */
+static void refuse_rafs(struct request *req, const char *source, int code, const char *why)
+{
+	char text[ERROR_TEXT_MAX], all[ERROR_TEXT_MAX + 64];
+	bool mount = !strcmp(req->method, "POST");
+
+	if (!word_bootstrap(text, sizeof(text), source, code, why, mount) && !word_config(text, sizeof(text), why))
+		snprintf(text, sizeof(text), "%s", why);
+	snprintf(all, sizeof(all), "RAFS failed to handle request, %s`", text);
+	refuse(req, all);
+}
+
+/* Answers a manager's failure; body is NULL for an umount. */
+static void answer_failure(const struct api *api, struct request *req, const char *at, const json_t *body, int res,
+			   const struct graft_error *err)
+{
+	bool mount = !strcmp(req->method, "POST"), text = json_is_string(json_object_get(body, "config"));
+	const char *source = json_string_value(json_object_get(body, "source"));
+	const char *fs_type = json_string_value(json_object_get(body, "fs_type"));
+	const char *type = fs_type ? spec_plugin_name(fs_type) : "";
+
+	api->host->log(GRAFT_LOG_WARN, "api", "%s /api/v1/mount of %s: %s", req->method, at, err->text);
+	if (mount && res == -EEXIST && nydus_mounted(api, at) != NYDUS_NOTHING)
+		refuse(req, "object or filesystem already exists");
+	else if (!mount && res == -ENOENT && nydus_mounted(api, at) == NYDUS_NOTHING)
+		refuse(req, "object or filesystem doesn't exist");
+	else if (res == -ESHUTDOWN)
+		answer_nydus(&req->answer, 503, "Mount(DaemonAbnormal(NotReady))", NULL, NULL);
+	else if (!strncmp(err->text, "VFS ", 4))
+		refuse(req, err->text); /* of the table of mounts */
+	else if (text && !strcmp(type, "passthrough") && (res != -EINVAL || source[0] != '/'))
+		refuse_passthrough(req, source, -res);
+	else if (text && !strcmp(type, "nydus-rafs"))
+		refuse_rafs(req, source, -res, err->text);
+	else
+		refuse(req, err->text);
+}
+
+/* --- requests */
+
+static int mount_with(const struct api *api, const struct request *req, const char *at, const json_t *body,
+		      struct graft_error *err)
+{
+	struct spec spec = { 0 };
+	int res = spec_from_nydus(&spec, at, body, err);
+
+	spec.mount.where = at;
+	if (!res)
+		res = !strcmp(req->method, "POST") ? manager_mount(api->manager, &spec.mount, err)
+						   : manager_remount(api->manager, &spec.mount, err);
+	spec_fini(&spec);
+	return res;
+}
+
+static bool check_files(struct request *req, const json_t *files)
+{
+	size_t i;
+	const json_t *item;
+
+	json_array_foreach(files, i, item) {
+		if (json_string_value(item)[0] != '/') {
+			refuse(req, "invalid prefetch file list");
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool check_supported(const struct api *api, struct request *req)
+{
+	if (nydus_form_of(api) != NYDUS_SINGLETON)
+		return true;
+	answer_nydus(&req->answer, 501, "Mount(DaemonAbnormal(Unsupported))", NULL, NULL);
+	return false;
+}
+
+/* The path of a mount, clean; NULL with the answer. The caller frees it. */
+static char *check_path(struct request *req, const char *given)
+{
+	char *at = uri_path_clean(given);
+
+	if (!at)
+		refuse(req, BAD_PATH);
+	return at;
+}
+
+static void mount_or_remount(const struct api *api, struct request *req, const char *given)
 {
 	struct graft_error err = { 0 };
-	struct spec spec = { 0 };
-	json_t *body = nydus_body(req, &mount_form);
-	const char *fs_type = body ? json_string_value(json_object_get(body, "fs_type")) : NULL;
+	json_t *body = nydus_body(req, &mount_form), *fs_type = json_object_get(body, "fs_type");
+	auto_free char *at = NULL;
 
 	if (!body)
+		return;
+	if (!check_type(api, req, fs_type ? json_string_value(fs_type) : "") || !check_supported(api, req))
 		goto out;
-	if (!fs_type) {
-		fs_type = "";
-		json_object_set_new(body, "fs_type", json_string(""));
+	at = check_path(req, given);
+	if (!at || !check_mounted(api, req, at))
+		goto out;
+	/* nydusd remounts images only, whatever is asked for, and looks at no list of files then. */
+	if (!strcmp(req->method, "PUT")) {
+		json_object_set_new(body, "fs_type", json_string("rafs"));
+		json_object_del(body, "prefetch_files");
 	}
-	if (!check_type(api, req, fs_type))
+	if (!check_files(req, json_object_get(body, "prefetch_files")))
 		goto out;
-	if (!uri_path_good(at)) {
-		refuse(req, BAD_PATH);
-		goto out;
-	}
-	if (!check_place(api, req, at, body))
-		goto out;
-	int res = spec_from_nydus(&spec, at, body, &err);
+	int res = mount_with(api, req, at, body, &err);
 	if (res < 0) {
-		refuse(req, err.text);
+		answer_failure(api, req, at, body, res, &err);
 		goto out;
 	}
-	spec.mount.where = at;
-	res = !strcmp(req->method, "POST") ? manager_mount(api->manager, &spec.mount, &err)
-					   : manager_remount(api->manager, &spec.mount, &err);
-	answer_result(api, req, at, &spec, body, res, &err);
+	api_mount_came(api, at, given);
+	answer_empty(&req->answer, 204);
 out:
-	spec_fini(&spec);
 	json_decref(body);
 }
 
-static void umount(const struct api *api, struct request *req, const char *at)
+static void umount(const struct api *api, struct request *req, const char *given)
 {
 	struct graft_error err = { 0 };
+	auto_free char *at = check_supported(api, req) ? check_path(req, given) : NULL;
 
-	if (!uri_path_good(at)) {
-		refuse(req, BAD_PATH);
+	if (!at)
+		return;
+	int res = manager_umount(api->manager, at, false, &err);
+	if (res < 0) {
+		answer_failure(api, req, at, NULL, res, &err);
 		return;
 	}
-	int res = manager_umount(api->manager, at, false, &err);
-	answer_result(api, req, at, NULL, NULL, res, &err);
+	api_mount_went(api, at);
+	answer_empty(&req->answer, 204);
 }
 
-static void show(const struct api *api, struct request *req, const char *at)
+static void show(const struct api *api, struct request *req, const char *given)
 {
-	struct mount_search search = { .at = at, .want_entry = true, .texts = nydus_texts(api->host) };
+	auto_free char *at = check_path(req, given);
 
-	api->host->each_mount(api->host->server, look_at_mount, &search);
-	json_decref(search.texts);
+	if (!at)
+		return;
+	struct mount_search search = search_mount(api, at, true);
 	if (search.found)
 		answer_json(&req->answer, 200, search.entry);
 	else
 		refuse(req, "object or filesystem doesn't exist");
 }
 
-/* The parameter mountpoint, a normal path if it is a path, or NULL with the answer. The caller frees it. */
-static char *query_mountpoint(struct request *req)
+char *nydus_query_mountpoint(struct request *req)
 {
-	char *at = NULL;
-	int res = uri_query(&req->uri, "mountpoint", &at);
+	char *given = NULL;
+	int res = uri_query(&req->uri, "mountpoint", &given);
 
-	if (res == 1) {
-		uri_path_normal(at);
-		return at;
-	}
+	if (res == 1)
+		return given;
 	if (res == 0)
 		answer_nydus(&req->answer, 400, "QueryString(", "'mountpoint' should be specified in query string",
 			     ")");
@@ -252,93 +329,16 @@ static char *query_mountpoint(struct request *req)
 
 void nydus_mount(const struct api *api, struct request *req)
 {
-	auto_free char *at = query_mountpoint(req);
+	auto_free char *given = nydus_query_mountpoint(req);
 
-	if (!at)
+	if (!given)
 		return;
 	if ((!strcmp(req->method, "POST") || !strcmp(req->method, "PUT")) && req->body)
-		mount_or_remount(api, req, at);
+		mount_or_remount(api, req, given);
 	else if (!strcmp(req->method, "DELETE") && !req->body)
-		umount(api, req, at);
+		umount(api, req, given);
 	else if (!strcmp(req->method, "GET") && !req->body)
-		show(api, req, at);
+		show(api, req, given);
 	else
 		answer_nydus(&req->answer, 400, "BadRequest", NULL, NULL);
-}
-
-static void append(void *arg, const char *bytes, size_t len)
-{
-	fwrite(bytes, 1, len, arg);
-}
-
-/* 200 and what the plugin says of its image; 0, or why not. */
-static int show_superblock(const struct api *api, struct request *req, const char *at)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *to = open_memstream(&text, &len);
-
-	if (!to)
-		return -ENOMEM;
-	int res = api->host->ask(api->host->server, at, "superblock", NULL, append, to);
-	if (fclose(to) != 0 && !res)
-		res = -ENOMEM;
-	if (res)
-		free(text);
-	else
-		answer_text(&req->answer, 200, "application/json", text, len);
-	return res;
-}
-
-void nydus_backend(const struct api *api, struct request *req)
-{
-	auto_free char *at = query_mountpoint(req);
-	struct mount_search search = { .at = at };
-	const char *text = "object or filesystem doesn't exist";
-
-	if (!at)
-		return;
-	api->host->each_mount(api->host->server, look_at_mount, &search);
-	int res = search.rafs ? show_superblock(api, req, at) : -ENOENT;
-	if (!res)
-		return;
-	if (search.found && !search.rafs)
-		text = "filesystem type mismatch, expect RAFS";
-	else if (res != -ENOENT)
-		text = strerrordesc_np(-res);
-	answer_nydus(&req->answer, 500, "FsBackendInfo(Metrics(Daemon(Other(", text, "))))");
-}
-
-static int level_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		int level;
-	} levels[] = {
-		{ "off", GRAFT_LOG_ERROR - 1 }, { "error", GRAFT_LOG_ERROR }, { "warn", GRAFT_LOG_WARN },
-		{ "info", GRAFT_LOG_INFO },     { "debug", GRAFT_LOG_DEBUG }, { "trace", GRAFT_LOG_TRACE },
-	};
-
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		if (!strcasecmp(name, levels[i].name))
-			return levels[i].level;
-	return -EINVAL;
-}
-
-void nydus_daemon_put(const struct api *api, struct request *req)
-{
-	static const struct nydus_member members[] = { { "log_level", NYDUS_TEXT, true } };
-	static const struct nydus_form form = { "struct DaemonConf", members, 1 };
-	json_t *body = nydus_body(req, &form);
-
-	if (!body)
-		return;
-	int level = level_of(json_string_value(json_object_get(body, "log_level")));
-	if (level == -EINVAL) {
-		answer_nydus(&req->answer, 500, "Configure(ResponsePayloadType)", NULL, NULL);
-	} else {
-		api->host->set_log_level(level);
-		answer_empty(&req->answer, 204);
-	}
-	json_decref(body);
 }

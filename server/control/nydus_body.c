@@ -108,7 +108,7 @@ static bool check_kind(struct request *req, enum nydus_kind kind, const json_t *
 }
 
 /* NYDUS_TEXT where all members are texts; NULL where it is none that counts. */
-static const struct nydus_member *member_of(const struct nydus_form *form, const char *name)
+static const struct nydus_member *member_of(const struct nydus_shape *form, const char *name)
 {
 	static const struct nydus_member any = { NULL, NYDUS_TEXT, false };
 
@@ -118,7 +118,7 @@ static const struct nydus_member *member_of(const struct nydus_form *form, const
 	return form->members ? NULL : &any;
 }
 
-static bool check_members(struct request *req, const struct nydus_form *form, json_t *body)
+static bool check_members(struct request *req, const struct nydus_shape *form, json_t *body)
 {
 	const char *name;
 	json_t *value;
@@ -135,7 +135,7 @@ static bool check_members(struct request *req, const struct nydus_form *form, js
 	return true;
 }
 
-static bool check_required(struct request *req, const struct nydus_form *form, const json_t *body)
+static bool check_required(struct request *req, const struct nydus_shape *form, const json_t *body)
 {
 	char text[128];
 	size_t len = req->body_len;
@@ -154,7 +154,7 @@ static bool check_required(struct request *req, const struct nydus_form *form, c
 	return true;
 }
 
-json_t *nydus_body(struct request *req, const struct nydus_form *form)
+json_t *nydus_body(struct request *req, const struct nydus_shape *form)
 {
 	struct body_error e;
 	json_t *body = body_parse(req->body, req->body_len, &e);

@@ -19,13 +19,13 @@ struct nydus_member {
 	bool required;
 };
 
-struct nydus_form {
+struct nydus_shape {
 	const char *name; /* as nydusd's reader calls it */
 	const struct nydus_member *members; /* in the order in which missing ones are told; NULL: any, all texts */
 	size_t n;
 };
 
 /* Reads the request's body, which must be such an object; NULL with the answer. The caller drops it. */
-json_t *nydus_body(struct request *req, const struct nydus_form *form);
+json_t *nydus_body(struct request *req, const struct nydus_shape *form);
 
 #endif

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nydusd's /api/v1/daemon: what a client learns about the daemon, its start and its end. */
 #include "server/control/api.h"
+
+#include "lib/cleanup.h"
+#include "lib/log_errors.h"
+#include "server/control/nydus_body.h"
 #include "server/control/nydus_config.h"
+#include "server/control/spellings.h"
 #include "server/control/upgrade/upgrade.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -24,8 +31,9 @@ static void format_time(uint64_t since, char *text, size_t size)
 	snprintf(text, size, "%s.%s +00:00:00", day, fraction);
 }
 
-json_t *nydus_backend_entry(const struct mount_info *info, const json_t *texts)
+json_t *nydus_backend_entry(const struct api *api, const struct mount_info *info, const json_t *texts)
 {
+	auto_free char *given = spellings_of(api->spellings, info->at);
 	bool rafs = !strcmp(info->type, "nydus-rafs");
 	const char *type = rafs ? "Rafs" : info->type;
 	char mounted[64];
@@ -34,19 +42,22 @@ json_t *nydus_backend_entry(const struct mount_info *info, const json_t *texts)
 		type = "PassthroughFs";
 	format_time(info->since, mounted, sizeof(mounted));
 	return json_pack("{s:o, s:o, s:s, s:o}", "backend_type", answer_string(type), "mountpoint",
-			 answer_string(info->at), "mounted_time", mounted, "config",
+			 answer_string(given ? given : info->at), "mounted_time", mounted, "config",
 			 rafs ? nydus_rafs_config(info, texts, false) : json_null());
 }
 
 struct collection {
+	const struct api *api;
 	json_t *entries, *texts;
 };
 
+/* By the path as it was given. */
 static int add_entry(const struct mount_info *info, void *arg)
 {
 	const struct collection *c = arg;
+	json_t *entry = nydus_backend_entry(c->api, info, c->texts);
 
-	json_object_set_new(c->entries, info->at, nydus_backend_entry(info, c->texts));
+	json_object_set_new(c->entries, json_string_value(json_object_get(entry, "mountpoint")), entry);
 	return 0;
 }
 
@@ -68,7 +79,7 @@ static void answer_info(const struct api *api, struct request *req, json_t *back
 
 void nydus_daemon_get(const struct api *api, struct request *req)
 {
-	struct collection c = { json_object(), nydus_texts(api->host) };
+	struct collection c = { api, json_object(), nydus_texts(api->host) };
 
 	if (c.entries)
 		api->host->each_mount(api->host->server, add_entry, &c);
@@ -81,11 +92,107 @@ void nydus_daemon_v2_get(const struct api *api, struct request *req)
 	answer_info(api, req, json_null());
 }
 
-/* Errors go to the log, not to a ring in memory. */
+struct events {
+	json_t *lines;
+	size_t bytes;
+};
+
+static void add_event(const char *line, void *arg)
+{
+	struct events *e = arg;
+
+	json_array_append_new(e->lines, answer_string(line));
+	e->bytes += strlen(line);
+}
+
 void nydus_events(const struct api *api, struct request *req)
 {
-	(void)api;
+	struct events e = { .lines = json_array() };
+
+	api->host->each_error(add_event, &e);
 	answer_json(&req->answer, 200,
-		    json_pack("{s:i, s:i, s:i, s:i, s:[]}", "max_errors", 500, "total_errors", 0, "max_size", 51200,
-			      "total_size", 0, "errors"));
+		    json_pack("{s:i, s:I, s:i, s:I, s:o}", "max_errors", LOG_ERRORS_MAX, "total_errors",
+			      (json_int_t)json_array_size(e.lines), "max_size", LOG_ERRORS_SIZE, "total_size",
+			      (json_int_t)e.bytes, "errors", e.lines));
+}
+
+static void append(void *arg, const char *bytes, size_t len)
+{
+	fwrite(bytes, 1, len, arg);
+}
+
+/* 200 and what the plugin says of its image; 0, or why not. */
+static int show_superblock(const struct api *api, struct request *req, const char *at)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+
+	if (!to)
+		return -ENOMEM;
+	int res = api->host->ask(api->host->server, at, "superblock", NULL, append, to);
+	if (fclose(to) != 0 && !res)
+		res = -ENOMEM;
+	if (res)
+		free(text);
+	else
+		answer_text(&req->answer, 200, "application/json", text, len);
+	return res;
+}
+
+void nydus_backend(const struct api *api, struct request *req)
+{
+	auto_free char *given = nydus_query_mountpoint(req);
+
+	if (!given)
+		return;
+	if (nydus_form_of(api) == NYDUS_SINGLETON) {
+		answer_nydus(&req->answer, 501, "FsBackendInfo(DaemonAbnormal(Unsupported))", NULL, NULL);
+		return;
+	}
+	auto_free char *at = uri_path_clean(given);
+	enum nydus_mounted there = at ? nydus_mounted(api, at) : NYDUS_NOTHING;
+	const char *text = "object or filesystem doesn't exist";
+	int res = there == NYDUS_RAFS ? show_superblock(api, req, at) : -ENOENT;
+	if (!res)
+		return;
+	if (there == NYDUS_OTHER)
+		text = "filesystem type mismatch, expect RAFS";
+	else if (res != -ENOENT)
+		text = strerrordesc_np(-res);
+	answer_nydus(&req->answer, 500, "FsBackendInfo(Metrics(Daemon(Other(", text, "))))");
+}
+
+static int level_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		int level;
+	} levels[] = {
+		{ "off", GRAFT_LOG_ERROR - 1 }, { "error", GRAFT_LOG_ERROR }, { "warn", GRAFT_LOG_WARN },
+		{ "info", GRAFT_LOG_INFO },     { "debug", GRAFT_LOG_DEBUG }, { "trace", GRAFT_LOG_TRACE },
+	};
+
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		if (!strcasecmp(name, levels[i].name))
+			return levels[i].level;
+	return -EINVAL;
+}
+
+void nydus_daemon_put(const struct api *api, struct request *req)
+{
+	static const struct nydus_member members[] = { { "log_level", NYDUS_TEXT, true } };
+	static const struct nydus_shape form = { "struct DaemonConf", members, 1 };
+	json_t *body = nydus_body(req, &form);
+
+	if (!body)
+		return;
+	int level = level_of(json_string_value(json_object_get(body, "log_level")));
+	if (level == -EINVAL) {
+		answer_nydus(&req->answer, 500, "Configure(ResponsePayloadType)", NULL, NULL);
+	} else {
+		api->host->set_log_level(level);
+		answer_empty(&req->answer, 204);
+	}
+	json_decref(body);
 }

@@ -35,6 +35,11 @@ static const struct route routes[] = {
 	{ "/api/v1/metrics/backend", "GET", nydus_metrics_backend, BODY_NONE, true },
 	{ "/api/v1/metrics/blobcache", "GET", nydus_metrics_blobcache, BODY_NONE, true },
 	{ "/api/v1/metrics/inflight", "GET", nydus_metrics_inflight, BODY_NONE, false },
+	{ "/api/v1/config", "GET", nydus_config_get, BODY_NONE, false },
+	{ "/api/v1/config", "PUT", nydus_config_put, BODY_NEEDED, true },
+	{ "/api/v2/blobs", "GET", nydus_blobs_get, BODY_NONE, false },
+	{ "/api/v2/blobs", "PUT", nydus_blobs_put, BODY_NEEDED, true },
+	{ "/api/v2/blobs", "DELETE", nydus_blobs_delete, BODY_NONE, false },
 	/* nydusd looks for the mount point before it looks at method and body. */
 	{ "/api/v1/mount", "POST", nydus_mount, BODY_ANY, true },
 	{ "/api/v1/mount", "PUT", nydus_mount, BODY_ANY, true },

@@ -13,8 +13,8 @@ foreach(name manager ledger record store instance state_json)
 endforeach()
 # From bytes of a request to an answer, without HTTP.
 set(GRAFT_CONTROL_API_SOURCES)
-foreach(name answer body json_check graft_info graft_mounts graft_stats nydus nydus_body nydus_caches nydus_config nydus_figures nydus_info
-	nydus_life nydus_metrics openmetrics openmetrics_images routes spec uri)
+foreach(name answer api body json_check graft_info graft_mounts graft_stats nydus nydus_blobs nydus_body nydus_caches nydus_config nydus_figures nydus_info
+	nydus_life nydus_metrics nydus_values openmetrics openmetrics_images routes spec spellings uri)
 	list(APPEND GRAFT_CONTROL_API_SOURCES ${control_dir}/${name}.c)
 endforeach()
 # What daemons hand to each other, and how.

@@ -155,3 +155,16 @@ void uri_path_normal(char *at)
 		at[to++] = '/';
 	at[to] = '\0';
 }
+
+char *uri_path_clean(const char *given)
+{
+	char *at = given[0] == '/' ? strdup(given) : NULL;
+
+	if (!at)
+		return NULL;
+	uri_path_normal(at);
+	if (uri_path_good(at))
+		return at;
+	free(at);
+	return NULL;
+}

@@ -31,5 +31,10 @@ void uri_path_normal(char *at);
 
 /* Whether at is an absolute path of at most URI_AT_MAX bytes of UTF-8, without an empty, "." or ".." part; "/" is. */
 bool uri_path_good(const char *at);
+/*
+ * A mount path as nydusd takes it: empty and "." parts are dropped, ".." steps up, but not above "/". NULL: not absolute, not good
+ * otherwise, or out of memory. The caller frees it.
+ */
+char *uri_path_clean(const char *given);
 
 #endif

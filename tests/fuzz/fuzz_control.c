@@ -26,19 +26,17 @@ static void check_answer(const struct answer *a)
 	json_decref(json);
 }
 
-static void serve(struct manager *manager, char *method, const char *target, const char *body, size_t len)
+static void serve(const struct api *api, char *method, const char *target, const char *body, size_t len)
 {
-	struct api api = { .host = fake_host(), .manager = manager, .upgrade = upgrade_new(fake_host(), manager, NULL) };
 	struct request req = { .method = method, .body = len ? body : NULL, .body_len = len };
 
 	if (uri_init(&req.uri, target) == 0) {
 		const struct route *route = route_find(&req);
 
 		if (route)
-			route_run(route, &api, &req);
+			route_run(route, api, &req);
 		check_answer(&req.answer);
 	}
-	upgrade_free(api.upgrade);
 	answer_fini(&req.answer);
 	uri_fini(&req.uri);
 }
@@ -47,7 +45,11 @@ static void serve(struct manager *manager, char *method, const char *target, con
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *copy = malloc(size + 1), *at = copy;
-	struct manager *manager = manager_new(fake_host(), NULL);
+	struct api api = { .host = fake_host(), .manager = manager_new(fake_host(), NULL) };
+
+	api.upgrade = upgrade_new(fake_host(), api.manager, NULL);
+	if (api_init(&api))
+		abort();
 
 	memcpy(copy, data, size);
 	copy[size] = '\0';
@@ -62,12 +64,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fake_release();
 		if (space) {
 			*line = *space = '\0';
-			serve(manager, at, space + 1, line + 1, len - (size_t)(line + 1 - at));
+			serve(&api, at, space + 1, line + 1, len - (size_t)(line + 1 - at));
 		}
 		at += len + (end != NULL);
 		left -= len + (end != NULL);
 	}
-	manager_free(manager);
+	upgrade_free(api.upgrade);
+	manager_free(api.manager);
+	api_fini(&api);
 	fake_reset();
 	free(copy);
 	return 0;

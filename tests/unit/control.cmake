@@ -5,7 +5,7 @@ add_library(control-for-tests STATIC ${GRAFT_CONTROL_API_SOURCES} ${GRAFT_CONTRO
 	control_rig.c control_fake.c)
 target_link_libraries(control-for-tests PUBLIC ${GRAFT_CONTROL_LIBS} graft_lib PkgConfig::CMOCKA)
 
-foreach(name parts nydus metrics wire rafs api http life)
+foreach(name parts nydus metrics wire hot rafs api http life)
 	graft_add_unit_test(control-${name} LIBS control-for-tests SOURCES control_${name}_test.c)
 endforeach()
 

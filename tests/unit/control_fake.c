@@ -3,6 +3,7 @@
 #include "control_rig.h"
 
 #include "lib/cleanup.h"
+#include "lib/log_errors.h"
 #include "server/control/manager.h"
 
 #include <fcntl.h>
@@ -27,10 +28,11 @@ static struct {
 	bool refuse_work, no_dump, no_rafs;
 	bool has_fuse, has_init;
 	struct fake_connection connection;
-	char broken[128];
+	char broken[128], told[256];
 } fake = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
-static struct config config = { .server.instance = "web1" };
+static struct transport_config transport = { .kind = GRAFT_DEV_FUSE };
+static struct config config = { .server.instance = "web1", .transports = &transport, .ntransports = 1 };
 
 static const char *const caches[] = { "never", "auto", NULL };
 static const struct graft_opt passthrough_opts[] = {
@@ -73,8 +75,11 @@ void fake_reset(void)
 	fake.level = GRAFT_LOG_INFO;
 	fake.refuse_work = fake.no_dump = fake.no_rafs = fake.has_fuse = fake.has_init = false;
 	fake.connection = (struct fake_connection){ 0 };
-	fake.broken[0] = '\0';
+	fake.broken[0] = fake.told[0] = '\0';
 	config.server.api_peers = CONFIG_API_PEERS_OWNER;
+	config.ntransports = 1;
+	transport.kind = GRAFT_DEV_FUSE;
+	log_errors_clear();
 }
 
 struct config *fake_config(void)
@@ -128,6 +133,13 @@ void fake_fail(const char *at, const char *why, bool mountable)
 	snprintf(fake.failed[fake.nfailed].at, sizeof(fake.failed[0].at), "%s", at);
 	snprintf(fake.failed[fake.nfailed].why, sizeof(fake.failed[0].why), "%s", why);
 	fake.failed[fake.nfailed++].mountable = mountable;
+}
+
+void fake_told(char told[256])
+{
+	LOCK_SCOPE(&fake.lock);
+	strcpy(told, fake.told);
+	fake.told[0] = '\0';
 }
 
 void fake_unload_rafs(void)
@@ -222,7 +234,22 @@ static int check_source(const struct mount_spec *spec, struct graft_error *err)
 	static const struct {
 		const char *source;
 		int code;
-	} faults[] = { { "/missing", ENOENT }, { "/secret", EACCES }, { "/full", ENOSPC }, { "/gone", ENOSYS } };
+		const char *text;
+	} faults[] = {
+		{ "/missing", ENOENT, "source /missing: No such file or directory" },
+		{ "/secret", EACCES, "/secret: Permission denied" },
+		{ "/full", ENOSPC, "/full: No space left on device" },
+		{ "/gone", ENOSYS, "/gone: Function not implemented" },
+		{ "/file", ENOTDIR, "/file: Not a directory" },
+		{ "/dev", EINVAL, "source /dev is not a file" },
+		{ "/dev/null", EINVAL, "source /dev/null is not a file" },
+		{ "/proc/self/exe", EINVAL, "source /proc/self/exe: no nydus bootstrap" },
+		{ "/no-image", EINVAL, "source /no-image: no nydus bootstrap" },
+		{ "/bad-json", EINVAL, "key 'config': failed to parse configuration information: x" },
+		{ "/bad-value", EINVAL, "key 'config': invalid configuration: x" },
+		{ "relative", EINVAL, "source = relative: must be an absolute path" },
+		{ "", EINVAL, "source: must be an absolute path" },
+	};
 	const char *type = spec_key(spec->keys, spec->nkeys, "type", 0);
 	const char *source = spec_key(spec->keys, spec->nkeys, "source", 0);
 
@@ -230,7 +257,7 @@ static int check_source(const struct mount_spec *spec, struct graft_error *err)
 		return error_set(err, EINVAL, "source is missing");
 	for (size_t i = 0; source && i < sizeof(faults) / sizeof(faults[0]); i++)
 		if (!strcmp(source, faults[i].source))
-			return error_set(err, faults[i].code, "%s: %s", source, strerror(faults[i].code));
+			return error_set(err, faults[i].code, "%s", faults[i].text);
 	return 0;
 }
 
@@ -386,9 +413,13 @@ static int host_ask(void *server, const char *at, const char *what, const char *
 	const char *type = fake_key(at, "type", 0), *source = fake_key(at, "source", 0);
 
 	(void)server;
-	(void)in;
 	if (!type)
 		return -ENOENT;
+	if (in) {
+		LOCK_SCOPE(&fake.lock);
+		snprintf(fake.told, sizeof(fake.told), "%s %s=%s", at, what, in);
+		return strcmp(what, "proxy_url") ? 0 : -EINVAL;
+	}
 	if (!strcmp(what, "config") && fake_key(at, "config-file", 0)) {
 		static const char text[] = "version = 2\nid = 'in-a-file'\n[backend]\ntype = 'localfs'\n"
 					   "localfs.dir = '/b'\n[cache]\n[rafs]\n";
@@ -668,6 +699,7 @@ const struct control_host *fake_host(void)
 		.log = host_log,
 		.set_log_level = host_set_level,
 		.log_level = host_level,
+		.each_error = log_errors_each,
 		.mount = host_mount,
 		.remount = host_remount,
 		.umount = host_umount,

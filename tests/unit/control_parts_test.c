@@ -103,6 +103,37 @@ static void mount_paths_are_strict(void **state)
 	assert_true(uri_path_good(path));
 }
 
+/* As nydusd takes them. */
+static void mount_paths_are_cleaned(void **state)
+{
+	static const struct {
+		const char *given, *at;
+	} rows[] = {
+		{ "/", "/" },          { "//", "/" },         { "/x", "/x" },        { "/x/", "/x" },
+		{ "/a//b", "/a/b" },   { "/a/./b/.", "/a/b" }, { "/a/../b", "/b" },  { "/..", "/" },
+		{ "/../x", "/x" },     { "/a/b/../..", "/" }, { "/.../x", "/.../x" }, { "/a/../d/./e//", "/d/e" },
+		{ "/a/b/../../c", "/c" }, { "x", NULL },      { "", NULL },          { "./x", NULL },
+		{ "/\xff", NULL },     { "/a\nb", NULL },
+	};
+	char path[URI_AT_MAX + 3] = "/";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *at = uri_path_clean(rows[i].given);
+
+		assert_int_equal(at != NULL, rows[i].at != NULL);
+		if (at)
+			assert_string_equal(at, rows[i].at);
+		free(at);
+	}
+	memset(path + 1, 'x', URI_AT_MAX);
+	assert_null(uri_path_clean(path));
+	path[1] = '/';
+	char *at = uri_path_clean(path);
+	assert_int_equal(strlen(at), URI_AT_MAX);
+	free(at);
+}
+
 static void bodies_are_bounded_in_depth(void **state)
 {
 	struct body_error e;
@@ -221,7 +252,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(targets_are_taken_apart), cmocka_unit_test(queries_are_decoded),
-		cmocka_unit_test(mount_paths_are_strict),  cmocka_unit_test(bodies_are_bounded_in_depth),
+		cmocka_unit_test(mount_paths_are_strict),  cmocka_unit_test(bodies_are_bounded_in_depth), cmocka_unit_test(mount_paths_are_cleaned),
 		cmocka_unit_test(bodies_are_strict),       cmocka_unit_test(errors_stay_json),
 		cmocka_unit_test(keys_are_in_order),       cmocka_unit_test(keys_are_bounded),
 	};

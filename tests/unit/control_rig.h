@@ -35,6 +35,8 @@ void fake_hold(const char *at, uint64_t nodes);
 /* A record that could not be restored; retried, it mounts if mountable. */
 void fake_fail(const char *at, const char *why, bool mountable);
 void fake_unload_rafs(void);
+/* The last value that a mount was told since the last call, "AT NAME=VALUE". */
+void fake_told(char told[256]);
 /* Mounts at this path fail, until it is called with NULL. */
 void fake_break(const char *at);
 /* How many mounts wait for it, and lets them go on. */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of lib/, and of the configuration, the plugin loader and the command line.
-foreach(name cpu_list error iov log log_rotate mapping options resident thread unix_listener)
+foreach(name cpu_list error iov log log_errors log_rotate mapping options resident thread unix_listener)
 	graft_add_unit_test(lib-${name} LIBS graft_lib SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_${name}.c)
 endforeach()
 foreach(copy a b)
