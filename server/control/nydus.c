@@ -129,16 +129,23 @@ static void refuse_passthrough(struct request *req, const char *source, int code
 	refuse(req, text);
 }
 
+/* Whether a sentence has these three in one. */
+static bool blames(const char *why, const char *before, const char *source, const char *after)
+{
+	auto_free char *words = NULL;
+
+	if (asprintf(&words, "%s%s%s", before, source, after) < 0)
+		words = NULL;
+	return words && strstr(why, words);
+}
+
 /* What is wrong with a bootstrap, into text: false where that is not it, or nothing that nydusd has words for. */
 static bool word_bootstrap(char *text, size_t size, const char *source, int code, const char *why, bool mount)
 {
 	const char *doing = mount ? "Failed to fill superBlock" : "Failed to read metadata";
-	auto_free char *start = NULL;
 	struct stat st = { .st_mode = 0 };
 
-	if (asprintf(&start, "source %s", source) < 0)
-		start = NULL;
-	if (!start || !strstr(why, start))
+	if (!blames(why, "source ", source, "") && !blames(why, "", source, ": no image"))
 		return false;
 	/* Only where the daemon sees it: a sandbox has other paths. */
 	bool seen = stat(source, &st) == 0;
@@ -172,7 +179,7 @@ static void refuse_rafs(struct request *req, const char *source, int code, const
 	char text[ERROR_TEXT_MAX], all[ERROR_TEXT_MAX + 64];
 	bool mount = !strcmp(req->method, "POST");
 
-	if (!word_bootstrap(text, sizeof(text), source, code, why, mount) && !word_config(text, sizeof(text), why))
+	if (!(source[0] && word_bootstrap(text, sizeof(text), source, code, why, mount)) && !word_config(text, sizeof(text), why))
 		snprintf(text, sizeof(text), "%s", why);
 	snprintf(all, sizeof(all), "RAFS failed to handle request, %s`", text);
 	refuse(req, all);
@@ -234,6 +241,18 @@ static bool check_files(struct request *req, const json_t *files)
 	return true;
 }
 
+/* Images need a configuration, under nydusd's name. The object is graftfs's own. */
+static bool check_config(struct request *req, const json_t *body)
+{
+	const char *fs_type = json_string_value(json_object_get(body, "fs_type"));
+	const char *config = json_string_value(json_object_get(body, "config"));
+
+	if (!config || config[0] || !fs_type || strcmp(fs_type, "rafs") != 0)
+		return true;
+	refuse_rafs(req, "", EINVAL, "failed to parse configuration information");
+	return false;
+}
+
 static bool check_supported(const struct api *api, struct request *req)
 {
 	if (nydus_form_of(api) != NYDUS_SINGLETON)
@@ -270,7 +289,7 @@ static void mount_or_remount(const struct api *api, struct request *req, const c
 		json_object_set_new(body, "fs_type", json_string("rafs"));
 		json_object_del(body, "prefetch_files");
 	}
-	if (!check_files(req, json_object_get(body, "prefetch_files")))
+	if (!check_files(req, json_object_get(body, "prefetch_files")) || !check_config(req, body))
 		goto out;
 	int res = mount_with(api, req, at, body, &err);
 	if (res < 0) {

@@ -59,11 +59,12 @@ http() {
 		${3:+-H 'Content-Type: application/json' -d "$3"} "http://graft$2" || true
 }
 
-# change POST|PUT AT SOURCE, change DELETE AT: by nydusd's API; prints the status.
+# change POST|PUT AT SOURCE, change DELETE AT: by nydusd's API, which remounts images only, so PUT by graftfs's own; prints the status.
 change() {
 	case $1 in
 	DELETE) http DELETE "/api/v1/mount?mountpoint=$2" ;;
-	*) http "$1" "/api/v1/mount?mountpoint=$2" "{\"fs_type\":\"passthrough_fs\",\"source\":\"$3\",\"config\":\"\"}" ;;
+	PUT) http PUT "/api/graft/v1/mounts?at=$2" "{\"type\":\"passthrough\",\"config\":{\"source\":\"$3\"}}" | sed 's/^200$/204/' ;;
+	POST) http POST "/api/v1/mount?mountpoint=$2" "{\"fs_type\":\"passthrough_fs\",\"source\":\"$3\",\"config\":\"\"}" ;;
 	esac
 }
 

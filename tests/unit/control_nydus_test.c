@@ -129,7 +129,7 @@ static void each_type_has_its_plugin(void **state)
 	char body[128];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		snprintf(body, sizeof(body), "{\"fs_type\":\"%s\",\"source\":\"/s\",\"config\":\"\"}", rows[i].fs_type);
+		snprintf(body, sizeof(body), "{\"fs_type\":\"%s\",\"source\":\"/s\",\"config\":\"{}\"}", rows[i].fs_type);
 		expect(call(*state, "POST", "/api/v1/mount?mountpoint=/m", body), 204, NULL);
 		assert_string_equal(fake_key("/m", "type", 0), rows[i].plugin);
 		assert_string_equal(fake_key("/m", "source", 0), "/s");
@@ -222,7 +222,7 @@ static void rafs_has_its_text_in_a_file(void **state)
 static void prefetch_files_are_checked(void **state)
 {
 	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/m",
-		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":\"\",\"prefetch_files\":[\"bin\"]}"),
+		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":\"{}\",\"prefetch_files\":[\"bin\"]}"),
 	       500, MOUNT_OTHER("invalid prefetch file list"));
 	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/m",
 		    "{\"fs_type\":\"passthrough\",\"source\":\"/b\",\"config\":\"\",\"prefetch_files\":[\"/a\",\"bin\"]}"),
@@ -443,16 +443,21 @@ static void sources_that_cannot_be_used(void **state)
 		  "RAFS failed to handle request, Failed to load config: failed to parse configuration information`" },
 		{ "rafs", "/bad-value", "RAFS failed to handle request, Failed to load config: invalid configuration`" },
 		{ "rafs", "/full", "RAFS failed to handle request, /full: No space left on device`" },
+		{ "rafs", "/bin/sh",
+		  "RAFS failed to handle request, Failed to fill superBlock: invalid RAFS superblock`" },
 		{ "memory", "/missing", "source /missing: No such file or directory" },
 	};
 	char body[128], wanted[512];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		snprintf(body, sizeof(body), "{\"fs_type\":\"%s\",\"source\":\"%s\",\"config\":\"\"}", rows[i].fs_type,
+		snprintf(body, sizeof(body), "{\"fs_type\":\"%s\",\"source\":\"%s\",\"config\":\"{}\"}", rows[i].fs_type,
 			 rows[i].source);
 		snprintf(wanted, sizeof(wanted), MOUNT_OTHER("%s"), rows[i].text);
 		expect(call(*state, "POST", "/api/v1/mount?mountpoint=/m", body), 500, wanted);
 	}
+	/* Images alone need a configuration. */
+	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/m", "{\"fs_type\":\"rafs\",\"source\":\"/s\",\"config\":\"\"}"), 500,
+	       MOUNT_OTHER("RAFS failed to handle request, Failed to load config: failed to parse configuration information`"));
 	assert_int_equal(fake_nmounts(), 0);
 }
 
@@ -503,7 +508,7 @@ static void info_has_all_that_clients_read(void **state)
 
 	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/containers", PASSTHROUGH), 204, NULL);
 	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/r",
-		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":\"\"}"),
+		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":\"{}\"}"),
 	       204, NULL);
 	struct reply *reply = call(*state, "GET", "/api/v1/daemon", "");
 	assert_int_equal(reply->status, 200);
@@ -587,11 +592,11 @@ static void start_events_and_backend(void **state)
 	       "expect "
 	       "RAFS\\\"))))\"}");
 	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/r",
-		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":\"\"}"),
+		    "{\"fs_type\":\"rafs\",\"source\":\"/b\",\"config\":\"{}\"}"),
 	       204, NULL);
 	expect(call(*state, "GET", "/api/v1/daemon/backend?mountpoint=/r", NULL), 200, "{\"magic\":3774210530}");
 	expect(call(*state, "POST", "/api/v1/mount?mountpoint=/t",
-		    "{\"fs_type\":\"rafs\",\"source\":\"/torn\",\"config\":\"\"}"),
+		    "{\"fs_type\":\"rafs\",\"source\":\"/torn\",\"config\":\"{}\"}"),
 	       204, NULL);
 	expect(call(*state, "GET", "/api/v1/daemon/backend?mountpoint=/t", NULL), 500,
 	       "{\"code\":\"UNDEFINED\",\"message\":\"FsBackendInfo(Metrics(Daemon(Other(\\\"Input/output "
