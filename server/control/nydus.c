@@ -173,13 +173,25 @@ static bool word_config(char *text, size_t size, const char *why)
 	return false;
 }
 
+/* Sentences that the plugin has from nydusd, with what it adds to an error of the system cut off. */
+static bool word_device(char *text, size_t size, const char *why)
+{
+	const char *from = strstr(why, "Failed to "), *os = from ? strstr(from, "(os error ") : NULL;
+	size_t len = os ? (size_t)(os - from) + strcspn(os, ")") + 1 : from ? strlen(from) : 0;
+
+	if (from)
+		snprintf(text, size, "%.*s", (int)len, from);
+	return from;
+}
+
 /* The single quotation mark at the end is nydusd's. */
 static void refuse_rafs(struct request *req, const char *source, int code, const char *why)
 {
 	char text[ERROR_TEXT_MAX], all[ERROR_TEXT_MAX + 64];
 	bool mount = !strcmp(req->method, "POST");
 
-	if (!(source[0] && word_bootstrap(text, sizeof(text), source, code, why, mount)) && !word_config(text, sizeof(text), why))
+	if (!(source[0] && word_bootstrap(text, sizeof(text), source, code, why, mount)) &&
+	    !word_config(text, sizeof(text), why) && !word_device(text, sizeof(text), why))
 		snprintf(text, sizeof(text), "%s", why);
 	snprintf(all, sizeof(all), "RAFS failed to handle request, %s`", text);
 	refuse(req, all);
@@ -201,8 +213,8 @@ static void answer_failure(const struct api *api, struct request *req, const cha
 		refuse(req, "object or filesystem doesn't exist");
 	else if (res == -ESHUTDOWN)
 		answer_nydus(&req->answer, 503, "Mount(DaemonAbnormal(NotReady))", NULL, NULL);
-	else if (!strncmp(err->text, "VFS ", 4))
-		refuse(req, err->text); /* of the table of mounts */
+	else if (!strncmp(err->text, "VFS ", 4) || !strncmp(err->text, "invalid argument ", 17))
+		refuse(req, err->text); /* nydusd's whole sentence: of the table of mounts, or of what to make of a configuration */
 	else if (text && !strcmp(type, "passthrough") && (res != -EINVAL || source[0] != '/'))
 		refuse_passthrough(req, source, -res);
 	else if (text && !strcmp(type, "nydus-rafs"))

@@ -246,6 +246,8 @@ static int check_source(const struct mount_spec *spec, struct graft_error *err)
 		{ "/proc/self/exe", EINVAL, "source /proc/self/exe: no nydus bootstrap" },
 		{ "/no-image", EINVAL, "source /no-image: no nydus bootstrap" },
 		{ "/bin/sh", EINVAL, "/bin/sh: no image: not a RAFS v5 or v6 bootstrap, nor a blob that ends with one" },
+		{ "/no-device", EIO, "[mount m]: Failed to create device: Input/output error (os error 5): /blobs: gone" },
+		{ "/no-cache", EINVAL, "[mount m]: Failed to configure device: Rafs v6 must have local blobcache configured" },
 		{ "/bad-json", EINVAL, "key 'config': failed to parse configuration information: x" },
 		{ "/bad-value", EINVAL, "key 'config': invalid configuration: x" },
 		{ "relative", EINVAL, "source = relative: must be an absolute path" },
