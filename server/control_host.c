@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define END_WAIT_MS 200 /* what a client sees of an umount is done when it is answered, unless somebody is still inside */
+
 /* --- mounts */
 
 static const char *value_of(const struct mount_spec *spec, const char *name)
@@ -74,7 +76,7 @@ static int host_umount(void *server, const char *at, bool strict, struct graft_e
 {
 	const struct control_server *s = server;
 
-	return mounts_remove(s->server, at, strict, err);
+	return mounts_remove_await(s->server, at, strict, END_WAIT_MS, err);
 }
 
 static int host_each_mount(void *server, int (*fn)(const struct mount_info *, void *), void *arg)

@@ -13,15 +13,13 @@
 #include <stddef.h>
 #include <string.h>
 
-#define END_WAIT_MS 200
-
 struct change {
 	struct work work; /* first */
 	struct mount_table *table;
 	struct mount *mount; /* add, replace */
 	const char *at;      /* remove */
 	bool flag;           /* add: replace; remove: strict */
-	struct mount_end *end; /* remove: whoever wants to know; NULL when out of memory */
+	struct mount_end *end; /* remove: for whoever wants to know; NULL: nobody */
 	bool awaited;          /* remove: the mount will tell it */
 	struct session_mount *gone; /* remove: see mount_table_remove */
 	struct graft_error *err;
@@ -160,13 +158,17 @@ int mounts_replace(struct server *s, struct mount_config *config, struct graft_e
 
 int mounts_remove(struct server *s, const char *at, bool strict, struct graft_error *err)
 {
-	struct change c = { .at = at, .flag = strict, .end = mount_end_new(), .err = err };
+	return mounts_remove_await(s, at, strict, 0, err);
+}
+
+int mounts_remove_await(struct server *s, const char *at, bool strict, int ms, struct graft_error *err)
+{
+	struct change c = { .at = at, .flag = strict, .end = ms ? mount_end_new() : NULL, .err = err };
 
 	int res = run(s, &c, remove_run);
 	mount_notice_gone(c.gone);
-	/* Mostly nobody is inside: then what the instance does at its end is done when the caller is answered. */
 	if (!res && c.awaited)
-		mount_end_wait(c.end, END_WAIT_MS);
+		mount_end_wait(c.end, ms);
 	mount_end_put(c.end);
 	return res;
 }

@@ -27,11 +27,12 @@ int mounts_add(struct server *s, struct mount_config *config, struct graft_error
 int mounts_replace(struct server *s, struct mount_config *config, struct graft_error *err);
 /*
  * Detaches at once: new look-ups do not find it, nodes and handles of it are ESTALE, clients that can be told are told. Returns
- * when no new request can reach it; its instance ends when the last running one has, which is waited for for a fifth of a second at
- * most. -ENOENT where nothing is mounted; strict:
+ * when no new request can reach it; its instance ends when the last running one has. -ENOENT where nothing is mounted; strict:
  * -EBUSY with the counts in err while clients hold nodes or open files of it.
  */
 int mounts_remove(struct server *s, const char *at, bool strict, struct graft_error *err);
+/* The same, and waits until the instance has ended, ms milliseconds at most: mostly nobody is inside, and what it does then is done. */
+int mounts_remove_await(struct server *s, const char *at, bool strict, int ms, struct graft_error *err);
 
 /* A mount in a listing; valid during the call of the function that gets it. */
 struct mount_info {

@@ -266,6 +266,13 @@ int rig_umount_strict(struct rig *rig, const char *at, struct graft_error *err)
 	return mounts_remove(rig->server, at, true, err);
 }
 
+int rig_umount_await(struct rig *rig, const char *at, bool strict, int ms)
+{
+	struct graft_error err = { 0 };
+
+	return mounts_remove_await(rig->server, at, strict, ms, &err);
+}
+
 static int count_one(const struct mount_info *info, void *n)
 {
 	(void)info;

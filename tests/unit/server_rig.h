@@ -76,6 +76,7 @@ int rig_mount_slot(struct rig *rig, const char *at, struct tree *t, uint32_t slo
 int rig_remount(struct rig *rig, const char *at, struct tree *t, struct graft_error *err);
 int rig_umount(struct rig *rig, const char *at);
 int rig_umount_strict(struct rig *rig, const char *at, struct graft_error *err);
+int rig_umount_await(struct rig *rig, const char *at, bool strict, int ms);
 uint32_t rig_count_mounts(struct rig *rig);
 /* A mount at "/" of a passthrough plugin with this source, for mounts_add, which takes it. plugin is borrowed. */
 struct mount_config *rig_share(struct plugin *plugin, const char *source);

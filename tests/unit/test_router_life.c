@@ -206,6 +206,35 @@ static void test_umount_under_a_request(void **state)
 	rig_request_free(q);
 }
 
+/* Who awaits an umount finds the instance ended, or goes on when somebody stays inside, or when it was refused. */
+static void test_umount_awaited(void **state)
+{
+	struct world *w = *state;
+	struct rig_request *q = rig_request_new();
+	struct fuse_read_in in = { .size = 100 };
+	uint64_t fh;
+
+	world_mount(w, "/m", 0, "file=1");
+	world_mount(w, "/n", 1, "file=1");
+	world_init(w, 0);
+	uint64_t file = call_node(w->c, "/n/file");
+	assert_int_equal(rig_umount_await(w->rig, "/m", false, 60000), 0);
+	assert_int_equal(w->t[0].destroys, 1);
+	assert_int_equal(rig_umount_await(w->rig, "/m", false, 60000), -ENOENT);
+	assert_int_equal(call_open(w->c, FUSE_OPEN, file, &fh), 0);
+	assert_int_equal(rig_umount_await(w->rig, "/n", true, 60000), -EBUSY);
+	w->t[1].wait = TREE_WAIT_STUBBORN;
+	rig_fill(w->rig, q, FUSE_READ, file, &in, sizeof(in), NULL, 0, RIG_ROOM);
+	assert_true(rig_serve(w->rig, q));
+	assert_int_equal(rig_umount_await(w->rig, "/n", false, 20), 0);
+	assert_int_equal(w->t[1].destroys, 0);
+	tree_release(&w->t[1], 0);
+	rig_wait(q);
+	call_release(w->c, FUSE_RELEASE, file, fh);
+	wait_for_count(&w->t[1].destroys, 1);
+	rig_request_free(q);
+}
+
 static void test_umount_cancels(void **state)
 {
 	struct world *w = *state;
@@ -466,6 +495,7 @@ int main(void)
 		T(test_slots_of_open_files),
 		T(test_slots_last),
 		T(test_umount_under_a_request),
+		T(test_umount_awaited),
 		T(test_umount_cancels),
 		T(test_remount),
 		T(test_remount_above),
