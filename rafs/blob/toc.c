@@ -14,7 +14,7 @@
 #define TOC_MAX     0x10000
 
 /* Values of an entry's flags. */
-enum { TOC_PLAIN = 1, TOC_ZSTD = 2 };
+enum { TOC_PLAIN = 1, TOC_ZSTD = 2, TOC_LZ4 = 4 };
 
 size_t toc_size(const void *tail, size_t len)
 {
@@ -32,15 +32,23 @@ size_t toc_size(const void *tail, size_t len)
 	return size + HEADER_SIZE;
 }
 
+static bool is_chunk_table(const unsigned char *e)
+{
+	static const char name[NAME_SIZE] = "blob.meta";
+
+	return memcmp(e + NAME_AT, name, sizeof(name)) == 0;
+}
+
 static int decode(const unsigned char *e, uint64_t end, struct toc_entry *out)
 {
 	uint32_t flags = bytes_u32(e) & 0xf;
 
-	if (flags != TOC_PLAIN && flags != TOC_ZSTD)
+	/* Only a chunk table has LZ4, and what is read of that is as the blob table says. */
+	if (flags != TOC_PLAIN && flags != TOC_ZSTD && !(flags == TOC_LZ4 && is_chunk_table(e)))
 		return -EUCLEAN;
 	memcpy(out->name, e + NAME_AT, NAME_SIZE);
 	out->name[NAME_SIZE] = '\0';
-	out->compressor = flags == TOC_ZSTD ? RAFS_ZSTD : RAFS_NONE;
+	out->compressor = flags == TOC_ZSTD ? RAFS_ZSTD : flags == TOC_LZ4 ? RAFS_LZ4 : RAFS_NONE;
 	memcpy(out->digest, e + 24, RAFS_DIGEST_SIZE);
 	out->c_off = bytes_u64(e + 56);
 	out->c_size = bytes_u64(e + 64);

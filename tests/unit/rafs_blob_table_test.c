@@ -563,6 +563,38 @@ static void test_toc_that_is_looked_for(void **state)
 	copy_close(&c);
 }
 
+/* nydus-image says LZ4 of a chunk table that it packed so; of anything else it is not read. */
+static void test_toc_lz4(void **state)
+{
+	static const struct {
+		const char *name;
+		int code;
+	} entries[] = { { "blob.meta", 0 }, { "blob.digest", EUCLEAN } };
+	struct copy c;
+
+	(void)state;
+	copy_open(&c, "extra-blob-toc", "boot");
+	const size_t toc = c.len - c.info.toc_size;
+	c.info.toc_size = 0;
+	memset(c.info.toc_digest, 0, sizeof(c.info.toc_digest));
+	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+		unsigned char *e = memmem(c.bytes + toc, 512, entries[i].name, strlen(entries[i].name) + 1);
+
+		assert_non_null(e);
+		unsigned char was = e[-8];
+		e[-8] = 4;
+		rig_write(c.blobs, c.info.meta_id, c.bytes, c.len);
+		e[-8] = was;
+		struct blob_file *blob = copy_blob(&c);
+		if (entries[i].code)
+			expect_failure(&c.info, blob, NULL, true, entries[i].code);
+		else
+			chunk_table_close(open_table(&c.info, blob, NULL, true));
+		blob_close(blob);
+	}
+	copy_close(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -576,7 +608,7 @@ int main(void)
 		cmocka_unit_test(test_spoiled_blobs),
 		cmocka_unit_test(test_cut_under_the_mapping),
 		cmocka_unit_test(test_blob_with_a_tail),
-		cmocka_unit_test(test_toc_that_is_looked_for),
+		cmocka_unit_test(test_toc_that_is_looked_for), cmocka_unit_test(test_toc_lz4),
 	};
 
 	rig_handle_sigbus();
