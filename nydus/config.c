@@ -30,6 +30,32 @@ const char *nydus_config_item(const json_t *texts, size_t i)
 	return json_string_value(json_array_get(texts, i));
 }
 
+/* Tables of version 2 beside the one that the type names. */
+static void note_others(struct field_reader *r, const struct nydus_config *c)
+{
+	const struct nydus_backend *b = &c->backend;
+	const struct {
+		const char *name;
+		bool given;
+	} backends[] = {
+		{ "localdisk", b->localdisk.given },
+		{ "localfs", b->localfs.given },
+		{ "oss", b->oss.given },
+		{ "s3", b->s3.given },
+		{ "registry", b->registry.given },
+		{ "http-proxy", b->http_proxy.given },
+	};
+
+	for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
+		if (backends[i].given && strcmp(backends[i].name, b->type) != 0)
+			fields_unused(r, "backend", backends[i].name);
+	if (c->cache.filecache.given && strcmp(c->cache.type, "blobcache") != 0 &&
+	    strcmp(c->cache.type, "filecache") != 0)
+		fields_unused(r, "cache", "filecache");
+	if (c->cache.fscache.given && strcmp(c->cache.type, "fscache") != 0)
+		fields_unused(r, "cache", "fscache");
+}
+
 /* What is read but has nothing to do here. */
 static void note_unused(struct field_reader *r, const struct nydus_config *c, bool v1)
 {
@@ -43,6 +69,8 @@ static void note_unused(struct field_reader *r, const struct nydus_config *c, bo
 		fields_unused(r, v1 ? "fs_prefetch" : "rafs.prefetch", "stream_prefetch");
 	if (local && !v1 && c->cache.prefetch.stream_prefetch)
 		fields_unused(r, "cache.prefetch", "stream_prefetch");
+	if (!v1)
+		note_others(r, c);
 }
 
 static int read_v2(struct owned_config *o, struct field_reader *r, const json_t *root)
@@ -79,8 +107,11 @@ static int convert_cache(struct nydus_cache *c, struct field_reader *r, const st
 	c->type = v1->type;
 	c->compressed = v1->compressed;
 	c->validate = v1->validate;
-	if (!files && !fscache)
+	if (!files && !fscache) {
+		if (json_object_size(v1->config))
+			fields_unused(r, "device.cache", "config");
 		return 0;
+	}
 	if (!v1->config)
 		return error_set(r->err, EINVAL, "missing field `device.cache.config`");
 	if (!json_is_object(v1->config))
@@ -118,7 +149,6 @@ static int read_v1(struct owned_config *o, struct field_reader *r, const json_t 
 		return res;
 	c->id = v1.device.id;
 	c->external_backends = v1.device.externals;
-	c->dedup = v1.device.dedup;
 	c->rafs = v1.rafs;
 	c->rafs.given = true;
 	c->rafs.prefetch = v1.prefetch;

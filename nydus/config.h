@@ -128,12 +128,6 @@ struct nydus_overlay {
 	const char *upper_dir, *work_dir;
 };
 
-/* Of nydusd before 2.4: {"enable", "work_dir"}, in "device" of version 1, at the root of version 2. */
-struct nydus_dedup {
-	bool given, enable;
-	const char *work_dir;
-};
-
 /* id_mapping: [inside, outside, count]. Users and groups inside.. of the image are shown as outside.. */
 struct nydus_idmap {
 	bool given; /* and count is not 0 */
@@ -148,7 +142,6 @@ struct nydus_config {
 	struct nydus_cache cache;
 	struct nydus_rafs rafs;
 	struct nydus_overlay overlay;
-	struct nydus_dedup dedup;
 	struct nydus_idmap idmap;
 	const char *unused; /* one line: names of the fields of the text that nothing uses, ", " between; "" if none */
 	json_t *root;       /* holds the texts */

@@ -167,12 +167,6 @@ const struct field nydus_fscache_fields[] = {
 	END,
 };
 
-static const struct field dedup[] = {
-	FLAG("enable", nydus_dedup, enable, 0),
-	TEXT("work_dir", nydus_dedup, work_dir, 0),
-	END,
-};
-
 /* version 2 */
 
 static const struct field v2_prefetch[] = {
@@ -221,7 +215,6 @@ const struct field nydus_v2_fields[] = {
 	OBJECT("cache", nydus_v2, c.cache, FIELD_NULLABLE, v2_cache),
 	OBJECT("rafs", nydus_v2, c.rafs, FIELD_NULLABLE, v2_rafs),
 	OBJECT("overlay", nydus_v2, c.overlay, FIELD_NULLABLE, v2_overlay),
-	OBJECT("dedup", nydus_v2, c.dedup, FIELD_NULLABLE | FIELD_UNSHOWN, dedup),
 	VALUE("id_mapping", nydus_v2, idmap, FIELD_NULLABLE | FIELD_UNSHOWN),
 	END,
 };
@@ -257,7 +250,6 @@ static const struct field v1_device[] = {
 	OBJECT("backend", nydus_v1_device, backend, FIELD_REQUIRED, v1_backend),
 	VALUE("external_backends", nydus_v1_device, externals, 0),
 	OBJECT("cache", nydus_v1_device, cache, 0, v1_cache),
-	OBJECT("dedup", nydus_v1_device, dedup, FIELD_NULLABLE, dedup),
 	END,
 };
 

@@ -32,7 +32,6 @@ struct nydus_v1_device {
 	struct nydus_v1_backend backend;
 	const json_t *externals;
 	struct nydus_v1_cache cache;
-	struct nydus_dedup dedup;
 };
 
 struct nydus_v1 {

@@ -81,7 +81,6 @@ static void apply_cache(json_t *config, const struct mount_info *info)
 {
 	const char *cache = key_of(info, "cache"), *dir = key_of(info, "cache-dir");
 	json_t *shown = json_object_get(config, "cache"), *type = json_object_get(shown, "type");
-	bool none = cache && !strcmp(cache, "none");
 
 	if (cache && strcmp(cache, "auto") != 0)
 		set_field(shown, "compressed", json_boolean(!strcmp(cache, "compressed")));
@@ -92,7 +91,7 @@ static void apply_cache(json_t *config, const struct mount_info *info)
 	set_text(json_object_get(shown, "filecache"), "work_dir", dir);
 	if (dir && !json_string_length(type))
 		set_text(shown, "type", "blobcache");
-	if (none || !json_string_length(json_object_get(shown, "type"))) {
+	if (cache && !strcmp(cache, "none")) {
 		set_text(shown, "type", "");
 		set_field(shown, "filecache", json_null());
 	}

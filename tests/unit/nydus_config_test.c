@@ -58,7 +58,7 @@ static void version_1_defaults(void **state)
 	assert_false(c->rafs.prefetch.given || c->rafs.prefetch.enable || c->rafs.prefetch.prefetch_all);
 	assert_int_equal(c->rafs.prefetch.threads, 0);
 	assert_int_equal(c->rafs.prefetch.batch_size, 0);
-	assert_false(c->overlay.given || c->dedup.given || c->idmap.given);
+	assert_false(c->overlay.given || c->idmap.given);
 	assert_string_equal(c->overlay.upper_dir, "");
 	assert_string_equal(c->backend.registry.host, "");
 	assert_string_equal(c->backend.registry.http.proxy.url, "");
@@ -166,8 +166,7 @@ static void version_2_defaults(void **state)
 	assert_false(c->rafs.prefetch.prefetch_all);
 	assert_int_equal(c->cache.prefetch.threads, 0);
 	assert_string_equal(c->overlay.upper_dir, "/u");
-	assert_true(c->dedup.enable);
-	assert_string_equal(c->dedup.work_dir, "/d");
+	assert_string_equal(c->unused, "dedup, backend.oss");
 	nydus_config_free(c);
 }
 
@@ -352,6 +351,12 @@ static void unused_names(void **state)
 
 	c = must(V1(",\"fs_prefetch\":{\"stream_prefetch\":true}"));
 	assert_string_equal(c->unused, "fs_prefetch.stream_prefetch");
+	nydus_config_free(c);
+	c = must(V1_CACHE("{\"config\":{\"work_dir\":\"/c\"}}"));
+	assert_string_equal(c->unused, "device.cache.config");
+	nydus_config_free(c);
+	c = must(V2(",\"cache\":{\"filecache\":{},\"fscache\":{}}"));
+	assert_string_equal(c->unused, "cache.filecache, cache.fscache");
 	nydus_config_free(c);
 	c = must(V1_DEVICE(",\"external_backends\":[]"));
 	assert_string_equal(c->unused, "");
