@@ -96,7 +96,7 @@ static bool set_list(struct graft_inst *inst, struct graft_req *req, struct graf
 static int read_above(struct graft_inst *inst, struct graft_req *req, struct ov_handle *h, int fd)
 {
 	const struct fuse_read_in *in = req->in;
-	int res = in->offset > INT64_MAX ? -EINVAL : read_on(req, fd, RWF_NOWAIT);
+	int res = in->offset > INT64_MAX ? -EINVAL : read_on(req, fd, inst->memory ? 0 : RWF_NOWAIT);
 
 	if (res == -EAGAIN) {
 		struct graft_io io = { .kind = GRAFT_IO_READ, .fd = fd, .off = in->offset + req->done };

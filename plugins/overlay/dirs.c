@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define PEN "work"       /* the folder in work-dir that overlayfs uses as well */
@@ -200,6 +202,13 @@ static int probe(struct graft_inst *inst, const char **what)
 	return 0;
 }
 
+static void learn_memory(struct graft_inst *inst)
+{
+	struct statfs st;
+
+	inst->memory = fstatfs(inst->upper_fd, &st) == 0 && (st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC);
+}
+
 static void learn_openat2(struct graft_inst *inst)
 {
 	const struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH };
@@ -220,6 +229,7 @@ int ov_dirs_open(struct graft_inst *inst, const struct ov_settings *set, struct 
 	if (res < 0)
 		return res;
 	learn_openat2(inst);
+	learn_memory(inst);
 	inst->proc_fd = host->open(inst->slot, "/proc/self/fd", O_PATH | O_DIRECTORY, err);
 	if (inst->proc_fd < 0)
 		return inst->proc_fd;

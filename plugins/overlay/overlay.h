@@ -31,6 +31,7 @@ struct graft_inst {
 	char temp_name[32];
 	bool trusted; /* marks are trusted.overlay.*, else user.overlay.* */
 	bool no_openat2;
+	bool memory; /* a file system that is nothing but memory, and knows no RWF_NOWAIT: reads never wait */
 	struct ov_crew *changers; /* one thread: whatever changes names, in order */
 	struct ov_crew *helpers;  /* listings and the data of copies */
 	_Atomic uint64_t temp_count; /* names given in temp_fd */
