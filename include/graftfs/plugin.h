@@ -44,7 +44,8 @@ enum graft_threads {
 };
 
 enum graft_plugin_flags {
-	GRAFT_PASS_UNKNOWN = 1 << 0 /* layer: opcodes at or above nops pass through it instead of ending as absent */
+	GRAFT_PASS_UNKNOWN = 1 << 0, /* layer: opcodes at or above nops pass through it instead of ending as absent */
+	GRAFT_OWN_NOFLUSH = 1 << 1   /* since 1.1; layer with FLUSH: FOPEN_NOFLUSH in replies to opens is its own word, and reaches the client */
 };
 
 /* Results of graft_host.dirent and of a layer's dirent hook. */
@@ -163,7 +164,7 @@ struct graft_req {
 	void *state; /* what this instance's session_open stored */
 
 	/* fuse_*_out, zeroed, of the opcode's reply size; node ids in it are the instance's own. FOPEN_NOFLUSH in it does not
-	 * reach the client where a layer has FLUSH. */
+	 * reach the client where a layer has FLUSH, but with GRAFT_OWN_NOFLUSH. */
 	void *out;
 	uint64_t done; /* bytes the operation put into dst; set before it returns 0 or completes with 0 */
 };

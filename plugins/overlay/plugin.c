@@ -219,6 +219,7 @@ GRAFT_PLUGIN_EXPORT const struct graft_plugin graft_plugin_v1 = {
 	.summary = "a folder that takes what is written, over what is below, as overlayfs",
 	.kind = GRAFT_LAYER,
 	.threads = GRAFT_PARALLEL,
+	.flags = GRAFT_OWN_NOFLUSH,
 	.opts = options,
 	.settings_size = sizeof(struct ov_settings),
 	.syscalls = system_calls,

@@ -54,14 +54,15 @@ static void set_root_handle(struct request *r, int res)
 	open->fh = r->root_fh;
 }
 
-/* A backend may tell the client to send no FLUSH; some layer above it may live on them. */
+/* A backend may tell the client to send no FLUSH; some layer above it may live on them, or have said it itself. */
 static void keep_flush(struct request *r)
 {
 	size_t at = r->op->flags & OP_ENTRY ? sizeof(struct fuse_entry_out) : 0;
 	struct fuse_open_out *open = (void *)(r->out + at);
 	const struct mount *m = r->sm->mount;
+	uint32_t first = m->routes[0][FUSE_FLUSH].member;
 
-	if (m->routes[0][FUSE_FLUSH].member + 1u < m->nmembers)
+	if (first + 1u < m->nmembers && !(m->members[first].desc->flags & GRAFT_OWN_NOFLUSH))
 		open->open_flags &= ~(uint32_t)FOPEN_NOFLUSH;
 }
 

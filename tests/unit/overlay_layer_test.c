@@ -127,6 +127,9 @@ static int open_node(uint32_t opcode, uint64_t node, uint32_t flags, uint64_t *f
 	int res = rig_call(rig, q, opcode, node, &in, sizeof(in), NULL, 0);
 
 	*fh = 0;
+	/* Above and below: a close(2) asks for nothing. */
+	if (res == 0 && opcode == FUSE_OPEN)
+		assert_true(((const struct fuse_open_out *)rig_data(q))->open_flags & FOPEN_NOFLUSH);
 	if (res == 0)
 		*fh = ((const struct fuse_open_out *)rig_data(q))->fh;
 	return res;
