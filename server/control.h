@@ -45,6 +45,7 @@ struct control_connection {
 	/* What INIT agreed on: flags of the kernel and of the answer (both 0: there was none), and the answer's words. */
 	uint64_t offered, enabled;
 	uint32_t minor, max_write, max_readahead;
+	uint32_t life; /* processes that had it before the one that gives it, or that takes it */
 };
 
 /* What the module may call, on any thread that may block unless said otherwise. server is the first argument's cookie. */

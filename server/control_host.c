@@ -265,8 +265,16 @@ static int host_connection_give(void *server, struct control_connection *c, stru
 	int res = s->doors ? doors_give(s->doors, &d, err) : no_doors(err);
 	if (res)
 		return res;
-	*c = (struct control_connection){ d.fd,		d.dev,		  d.init.offered,      d.init.enabled,
-					  d.init.minor, d.init.max_write, d.init.max_readahead };
+	*c = (struct control_connection){
+		.fd = d.fd,
+		.dev = d.dev,
+		.offered = d.init.offered,
+		.enabled = d.init.enabled,
+		.minor = d.init.minor,
+		.max_write = d.init.max_write,
+		.max_readahead = d.init.max_readahead,
+		.life = d.init.life,
+	};
 	return 0;
 }
 
@@ -276,7 +284,7 @@ static int host_connection_take(void *server, const struct control_connection *c
 	const struct doors_connection d = {
 		.fd = c->fd,
 		.dev = c->dev,
-		.init = { c->offered, c->enabled, c->minor, c->max_write, c->max_readahead },
+		.init = { c->offered, c->enabled, c->minor, c->max_write, c->max_readahead, c->life },
 	};
 
 	LOCK_SCOPE(&s->handover);

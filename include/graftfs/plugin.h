@@ -108,6 +108,12 @@ struct graft_session {
 	uint32_t transport; /* enum graft_transport */
 	/* since 1.1 */
 	uint64_t max_nodes, max_open; /* what graft_host.claim allows; 0: no bound, and claim and unclaim may be left out */
+	/*
+	 * How many servers had this client before, one after the other: it may still name nodes and handles that they gave it, which are -ESTALE
+	 * or -EBADF unless the plugin can tell what they were, and must never lead to something else.
+	 */
+	uint32_t life;
+	uint32_t unused;
 };
 
 enum graft_transport { GRAFT_VHOST_USER = 1, GRAFT_DEV_FUSE = 2 };

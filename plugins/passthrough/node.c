@@ -269,8 +269,9 @@ int node_get(struct pt_session *s, uint64_t id, struct node_ref *ref)
 		return 0;
 	}
 	ref->node = node_pin(t, id, &word);
+	/* What a server before gave out: the client looks the name up anew. */
 	if (!ref->node)
-		return -EBADF;
+		return s->session->life ? -ESTALE : -EBADF;
 	warm = atomic_load_explicit(&ref->node->used, memory_order_relaxed);
 	if (!warm)
 		atomic_store_explicit(&ref->node->used, 1, memory_order_relaxed);

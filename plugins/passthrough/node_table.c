@@ -144,7 +144,7 @@ static enum node_found find(struct node_table *t, struct node_shard *shard, uint
 		if (one == NODE_FOUND && lookups_raise(n)) {
 			uint64_t word = atomic_load_explicit(&n->word, memory_order_relaxed);
 
-			*id = (word & NODE_GENERATION) << 32 | index;
+			*id = (word & NODE_GENERATION) << 32 | t->band | index;
 			atomic_store_explicit(&n->used, 1, memory_order_relaxed);
 			return NODE_FOUND;
 		}
@@ -224,7 +224,7 @@ enum node_found node_publish(struct node_table *t, struct node *n, uint64_t own,
 {
 	uint64_t h = hash(t, &q->key);
 	struct node_shard *shard = shard_of(t, h);
-	uint32_t index = (uint32_t)own;
+	uint32_t index = (uint32_t)own & NODE_INDEX_MASK;
 	enum node_found res;
 
 	LOCK_SCOPE(&shard->lock);
@@ -266,7 +266,7 @@ static void unlink_node(struct node_table *t, struct node *n)
 struct node *node_pin(struct node_table *t, uint64_t id, uint64_t *word)
 {
 	uint64_t generation = id >> 32;
-	struct node *n = slab_at(&t->nodes, (uint32_t)id);
+	struct node *n = slab_at(&t->nodes, (uint32_t)id ^ t->band);
 	uint64_t seen;
 
 	if (!n || !generation)
@@ -312,7 +312,7 @@ static struct node *alloc(struct node_table *t, uint64_t *id)
 	n->htype = 0;
 	n->next = 0;
 	atomic_fetch_add_explicit(&t->inst->count.nodes, 1, memory_order_relaxed);
-	*id = next_generation(t) << 32 | index;
+	*id = next_generation(t) << 32 | t->band | index;
 	return n;
 }
 
@@ -382,7 +382,7 @@ static int add_root(struct node_table *t)
 	if (slab_alloc(&t->nodes) != 0)
 		return -ENOMEM;
 	n = t->root = alloc(t, &id);
-	if (!n || (uint32_t)id != ROOT_INDEX)
+	if (!n || ((uint32_t)id & NODE_INDEX_MASK) != ROOT_INDEX)
 		return -ENOMEM;
 	struct node_key k = node_key(&stx);
 	n->ino = k.ino;
@@ -428,6 +428,7 @@ int node_table_new(struct pt_session *s)
 	memset(t, 0, sizeof(*t));
 	t->inst = s->inst;
 	t->session = s->session;
+	t->band = s->session->life % NODE_BANDS << NODE_BAND_SHIFT;
 	t->bounded = s->session->max_nodes;
 	s->nodes = t;
 	for (size_t i = 0; i < NODE_SHARDS; i++)

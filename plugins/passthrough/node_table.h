@@ -10,6 +10,9 @@
 #include <pthread.h>
 
 #define NODE_SHARDS 64
+#define NODE_BAND_SHIFT 30 /* an index has no more bits (SLAB_MAX) */
+#define NODE_BANDS 4
+#define NODE_INDEX_MASK ((UINT32_C(1) << NODE_BAND_SHIFT) - 1)
 #define NODE_INLINE 20  /* bytes of file handle inside the node: ext4 8, tmpfs and xfs 12, btrfs 20 */
 #define NODE_OUTSIDE 255 /* node.hlen: the handle lies in node_table.outside */
 
@@ -64,6 +67,7 @@ struct node_table {
 	const struct graft_session *session;
 	bool bounded;  /* nodes are claimed */
 	uint32_t slot; /* in fd_budget */
+	uint32_t band; /* upper bits of each id's index: another than the servers' before, whose ids the client may still have */
 	struct node *root;
 	uint64_t seed;
 	struct slab nodes;

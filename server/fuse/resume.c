@@ -71,6 +71,7 @@ static void resume_run(struct work *w)
 		.flags = r->words.enabled,
 		.max_write = r->words.max_write,
 		.transport = c->kind,
+		.life = r->words.life,
 	};
 
 	c->resumed = true;

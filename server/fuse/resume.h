@@ -12,6 +12,7 @@ struct fuse_conn;
 struct init_words {
 	uint64_t offered, enabled; /* INIT flags of the client, and those of the answer */
 	uint32_t minor, max_write, max_readahead;
+	uint32_t life; /* graft_session.life */
 };
 
 /* Of a transport whose client may go from one process to another. */

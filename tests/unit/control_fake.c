@@ -591,7 +591,7 @@ static int host_connection_give(void *server, struct control_connection *c, stru
 	if (res)
 		return res;
 	fake.connection.gives++;
-	*c = (struct control_connection){ open("/dev/null", O_RDWR | O_CLOEXEC), 42, UINT64_C(0x8053fffffb), 0x12c5f829, 45, 1 << 20, 1 };
+	*c = (struct control_connection){ open("/dev/null", O_RDWR | O_CLOEXEC), 42, UINT64_C(0x8053fffffb), 0x12c5f829, 45, 1 << 20, 1, 0 };
 	return 0;
 }
 

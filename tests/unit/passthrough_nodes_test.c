@@ -605,6 +605,33 @@ static void test_sessions_share_budget(void **state)
 	assert_int_equal(fake_metric(f->fake, "nodes"), FILES + 1);
 }
 
+/* Ids that servers before gave out are ESTALE, and none of them is given out again while the last few may still be known. */
+static void test_lives(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t ids[4][8];
+
+	make_files(f, 8);
+	for (uint32_t life = 0; life < 4; life++) {
+		struct fuse_entry_out out;
+
+		f->session.life = life;
+		assert_int_equal(fixture_start(f), 0);
+		for (uint32_t before = 0; before < life; before++) {
+			for (int i = 0; i < 8; i++)
+				assert_int_equal(fixture_getattr(f, ids[before][i], NULL), -ESTALE);
+		}
+		for (int i = 0; i < 8; i++) {
+			assert_int_equal(look(f, i, &out), 0);
+			ids[life][i] = out.nodeid;
+			assert_int_equal(fixture_getattr(f, out.nodeid, NULL), 0);
+			for (uint32_t before = 0; before < life; before++)
+				assert_true((uint32_t)ids[before][i] != (uint32_t)out.nodeid);
+		}
+		fixture_stop(f);
+	}
+}
+
 int main(void)
 {
 #define FIXTURE_TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_new, fixture_free)
@@ -628,6 +655,7 @@ int main(void)
 		FIXTURE_TEST(test_sessions_share_budget),
 		FIXTURE_TEST(test_young_descriptor),
 		FIXTURE_TEST(test_many_nodes),
+		FIXTURE_TEST(test_lives),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -354,6 +354,7 @@ int handover_load(const struct control_host *host, struct manager *manager, cons
 		.minor = PEER_MINOR,
 		.max_write = PEER_MAX_WRITE,
 		.max_readahead = PEER_READAHEAD,
+		.life = 1,
 	};
 	uint32_t next_slot = s->next_index ? s->next_index : 1;
 	struct graft_error why = { 0 };

@@ -27,6 +27,7 @@ int handover_put_session(struct nydus_state *s, const struct control_connection 
 	wire_put(&w, c->max_write, 4);
 	wire_put(&w, c->max_readahead, 4);
 	wire_put(&w, next_slot, 4);
+	wire_put(&w, c->life, 4);
 	return add(s, HANDOVER_SESSION, &w);
 }
 
@@ -58,6 +59,7 @@ bool handover_get_session(const struct nydus_state *s, struct control_connection
 		found.max_write = (uint32_t)wire_get(&w, 4);
 		found.max_readahead = (uint32_t)wire_get(&w, 4);
 		uint32_t next = (uint32_t)wire_get(&w, 4);
+		found.life = (uint32_t)wire_get(&w, 4) + 1;
 		if (w.bad)
 			return false;
 		*c = found;

@@ -8,7 +8,7 @@
 
 /* Of struct nydus_state_extra. Records of other tags are left alone. */
 enum handover_tag {
-	HANDOVER_SESSION = 1, /* u64 offered, u64 enabled, u32 minor, u32 max_write, u32 max_readahead, u32 next slot */
+	HANDOVER_SESSION = 1, /* u64 offered, u64 enabled, u32 minor, u32 max_write, u32 max_readahead, u32 next slot, u32 life */
 	HANDOVER_MOUNT = 2,   /* u32 slot, text name, u32 n, n times text key, text value; n is 0 where nydusd's list has it all */
 };
 
