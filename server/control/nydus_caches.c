@@ -140,8 +140,12 @@ static int gather(const struct api *api, const struct request *req, bool caches,
 	auto_free char *id = NULL;
 	struct images list = { .caches = caches, .texts = caches ? nydus_texts(api->host) : NULL };
 
-	if (uri_query(&req->uri, "id", &id))
+	if (uri_query(&req->uri, "id", &id)) {
 		list.id = id ? id : "";
+		/* A cache's id is no path. */
+		if (id && !caches)
+			uri_path_normal(id);
+	}
 	api->host->each_mount(api->host->server, look, &list);
 	json_decref(list.texts);
 	int res = add_group(api, &list, f);

@@ -4,6 +4,7 @@
 #include "server/control/api.h"
 #include "server/control/nydus_config.h"
 #include "server/control/nydus_figures.h"
+#include "server/control/spellings.h"
 
 #include "lib/cleanup.h"
 
@@ -30,6 +31,7 @@ static const struct {
 
 struct global {
 	const struct control_host *host;
+	struct spellings *spellings;
 	const char *id; /* NULL: the only one */
 	uint32_t found;
 	json_t *texts, *body;
@@ -73,6 +75,15 @@ static json_t *describe(const struct control_host *host, const struct mount_info
 	return body;
 }
 
+/* As it was given. */
+static void name_it(struct global *g, const char *at)
+{
+	auto_free char *given = spellings_of(g->spellings, at);
+
+	if (given)
+		json_object_set_new(g->body, "id", answer_string(given));
+}
+
 static int look_global(const struct mount_info *info, void *arg)
 {
 	struct global *g = arg;
@@ -81,16 +92,21 @@ static int look_global(const struct mount_info *info, void *arg)
 		return 0;
 	if (!g->found++)
 		g->body = describe(g->host, info, g->texts);
+	if (g->found == 1)
+		name_it(g, info->at);
 	return g->id || g->found > 1;
 }
 
 void nydus_metrics_global(const struct api *api, struct request *req)
 {
 	auto_free char *id = NULL;
-	struct global g = { .host = api->host, .texts = nydus_texts(api->host) };
+	struct global g = { .host = api->host, .spellings = api->spellings, .texts = nydus_texts(api->host) };
 
-	if (uri_query(&req->uri, "id", &id))
+	if (uri_query(&req->uri, "id", &id)) {
 		g.id = id ? id : "";
+		if (id)
+			uri_path_normal(id);
+	}
 	api->host->each_mount(api->host->server, look_global, &g);
 	json_decref(g.texts);
 	if (g.found == 1) {
@@ -127,8 +143,11 @@ static void relay(const struct api *api, struct request *req, const char *what, 
 	size_t len = 0;
 	int res = -ENOENT;
 
-	if (uri_query(&req->uri, "id", &id))
+	if (uri_query(&req->uri, "id", &id)) {
 		p.id = id ? id : "";
+		if (id)
+			uri_path_normal(id);
+	}
 	api->host->each_mount(api->host->server, look_file_search, &p);
 	if (p.found == 1)
 		res = p.at ? nydus_ask(api->host, p.at, what, &text, &len) : -ENOMEM;

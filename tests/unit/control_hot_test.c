@@ -156,6 +156,15 @@ static void paths_are_shown_as_given(void **state)
 	char told[256];
 	fake_told(told);
 	assert_string_equal(told, "/i registry_auth=a");
+	for (int i = 0; i < 2; i++) {
+		reply = call(*state, "GET", i ? "/api/v1/metrics?id=/i/" : "/api/v1/metrics?id=//i", NULL);
+		assert_int_equal(reply->status, 200);
+		assert_string_equal(json_string_value(json_object_get(reply->json, "id")), "//i");
+		reply_free(reply);
+	}
+	reply = call(*state, "GET", "/api/v1/metrics/backend?id=//i", NULL);
+	assert_int_equal(reply->status, 200);
+	reply_free(reply);
 	expect(call(*state, "DELETE", MOUNT "/i/", NULL), 204, NULL);
 	expect(call(*state, "GET", CONFIG "?id=//i", NULL), 200, "{}");
 }

@@ -678,6 +678,8 @@ static void recorded_clients_pass(void **state)
 		  204 },
 		{ 3, "POST /api/v1/mount?mountpoint=/m HTTP/1.1\r\n" CTL "content-length: 46\r\n\r\n",
 		  "{\"source\":\"/s\",\"fs_type\":\"rafs\",\"config\":\"xx\"}", 204 },
+		{ 3, "GET /api/v1/metrics HTTP/1.1\r\n" CTL "\r\n", NULL, 200 },
+		{ 3, "GET /api/v1/metrics/backend HTTP/1.1\r\n" CTL "\r\n", NULL, 200 },
 		{ 3, "PUT /api/v1/mount?mountpoint=/m HTTP/1.1\r\n" CTL "content-length: 46\r\n\r\n",
 		  "{\"source\":\"/t\",\"fs_type\":\"rafs\",\"config\":\"xx\"}", 204 },
 		{ 3, "DELETE /api/v1/mount?mountpoint=/m HTTP/1.1\r\n" CTL "content-length: 0\r\n\r\n", NULL, 204 },
