@@ -51,6 +51,7 @@ void log_set_form(enum log_form new_form, const char *name)
 {
 	form = new_form;
 	program = name;
+	tzset(); /* reads files, which may be out of reach later, and by calls that a filter forbids */
 }
 
 void log_set_sink(void (*sink)(void *user, int level, const char *line), void *user)
@@ -140,7 +141,6 @@ int log_open(const char *path, struct graft_error *err)
 	strcpy(log_path, path);
 	cleanup_close(&log_dir);
 	log_dir = steal_fd(&dir);
-	tzset(); /* reads files, which may be out of reach later */
 	return 0;
 }
 
@@ -168,7 +168,6 @@ int log_open_syslog(const char *path, struct graft_error *err)
 	strcpy(to.sun_path, path);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
 		return error_set(err, errno, "the system's log at %s: %s", path, strerror(errno));
-	tzset(); /* reads files, which may be out of reach later */
 	syslog_pid = getpid();
 	atomic_store_explicit(&log_fd, steal_fd(&fd), memory_order_relaxed);
 	return 0;
