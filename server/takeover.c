@@ -33,7 +33,9 @@ static bool waits(const struct config *c, const struct transport_config *t)
 		return true;
 	if (!c->server.api_socket || !is_left_over(c->server.api_socket) || !fuse_dev_mount_there(t->mountpoint))
 		return false;
-	log_warn(t->name, "%s is mounted and nobody answers at %s: the process before has crashed, so this one waits to take over",
+	log_warn(t->name,
+		 "%s is mounted and nobody answers at %s: the process before has crashed, so this one waits to take "
+		 "over",
 		 t->mountpoint, c->server.api_socket);
 	return true;
 }

@@ -6,8 +6,8 @@
 #include "server/config.h"
 
 /*
- * takeover = yes; or auto, where the process before has crashed: a FUSE file system is mounted on the mount point, and nobody listens at the
- * API's socket, which is there. Before that socket is opened anew.
+ * takeover = yes; or auto, where the process before has crashed: a FUSE file system is mounted on the mount point, and
+ * nobody listens at the API's socket, which is there. Before that socket is opened anew.
  */
 bool takeover_waits(const struct config *c);
 

@@ -64,6 +64,6 @@ void fuse_dev_drain(int fd, uint64_t dev, enum fuse_dev_drain drain, const char 
 		res = control(dev, "flush");
 	}
 	if (res)
-		log_warn(object, "what was asked for before cannot be %s: %s", drain == FUSE_DEV_DRAIN_RESEND ? "sent again" : "ended",
-			 strerror(-res));
+		log_warn(object, "what was asked for before cannot be %s: %s",
+			 drain == FUSE_DEV_DRAIN_RESEND ? "sent again" : "ended", strerror(-res));
 }

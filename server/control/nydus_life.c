@@ -16,10 +16,11 @@ static const char *error_kind(int code)
 		int code;
 		const char *kind;
 	} kinds[] = {
-		{ ENOENT, "NotFound" },         { ECONNREFUSED, "ConnectionRefused" }, { EACCES, "PermissionDenied" },
-		{ EPERM, "PermissionDenied" },  { EPIPE, "BrokenPipe" },               { ECONNRESET, "ConnectionReset" },
-		{ EINVAL, "InvalidInput" },     { ETIMEDOUT, "TimedOut" },             { EAGAIN, "WouldBlock" },
-		{ ENOMEM, "OutOfMemory" },
+		{ ENOENT, "NotFound" },         { ECONNREFUSED, "ConnectionRefused" },
+		{ EACCES, "PermissionDenied" }, { EPERM, "PermissionDenied" },
+		{ EPIPE, "BrokenPipe" },        { ECONNRESET, "ConnectionReset" },
+		{ EINVAL, "InvalidInput" },     { ETIMEDOUT, "TimedOut" },
+		{ EAGAIN, "WouldBlock" },       { ENOMEM, "OutOfMemory" },
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -35,15 +36,16 @@ static char *storage_error(const struct upgrade_result *res)
 	const char *said = strerrordesc_np(res->err.code);
 	char *text = NULL;
 
-	if (asprintf(&text, "StorageBackendError(%s(Os { code: %d, kind: %s, message: \"%s\" }))", res->step, res->err.code,
-		     error_kind(res->err.code), said ? said : "Unknown error") < 0)
+	if (asprintf(&text, "StorageBackendError(%s(Os { code: %d, kind: %s, message: \"%s\" }))", res->step,
+		     res->err.code, error_kind(res->err.code), said ? said : "Unknown error") < 0)
 		return NULL;
 	return text;
 }
 
 static bool is_storage(const struct upgrade_result *res)
 {
-	return res->step && (!strcmp(res->step, "CreateUnixStream") || !strcmp(res->step, "SendFd") || !strcmp(res->step, "RecvFd"));
+	return res->step &&
+	       (!strcmp(res->step, "CreateUnixStream") || !strcmp(res->step, "SendFd") || !strcmp(res->step, "RecvFd"));
 }
 
 /* Of start and exit, or of sendfd and takeover; event: what was asked for. */

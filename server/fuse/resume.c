@@ -22,7 +22,8 @@ void init_keep_fini(struct init_keep *k)
 	pthread_mutex_destroy(&k->lock);
 }
 
-void init_keep_set(struct init_keep *k, const struct fuse_init_in *in, const struct fuse_init_out *out, uint64_t enabled)
+void init_keep_set(struct init_keep *k, const struct fuse_init_in *in, const struct fuse_init_out *out,
+		   uint64_t enabled)
 {
 	if (!k)
 		return;
@@ -77,7 +78,8 @@ static void resume_run(struct work *w)
 	c->resumed = true;
 	r->res = mount_table_join(&c->server->mounts, c, &pub);
 	if (!r->res)
-		log_info(c->door->name, "goes on with a session of another process: FUSE 7.%u, flags 0x%" PRIx64, pub.minor, pub.flags);
+		log_info(c->door->name, "goes on with a session of another process: FUSE 7.%u, flags 0x%" PRIx64,
+			 pub.minor, pub.flags);
 	sem_post(&r->done);
 }
 

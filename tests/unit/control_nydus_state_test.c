@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* States that nydusd 2.4 wrote are read and written again, byte for byte; what is wrong with one is told in one line. */
+/* States that nydusd 2.4 wrote are read and written again, byte for byte; what is wrong with one is told in one line.
+ */
 #include "server/control/upgrade/crc64.h"
 #include "server/control/upgrade/nydus_state.h"
 
@@ -44,7 +45,8 @@ static void recorded_states_are_written_the_same(void **state)
 		uint8_t next;
 		uint64_t next_ino;
 	} rows[] = {
-		{ "empty", 0, 0, 1, 2 }, { "one", 1, 1, 2, 3 }, { "three", 3, 5, 4, 7 }, { "gone", 2, 5, 4, 7 }, { "again", 3, 5, 5, 7 },
+		{ "empty", 0, 0, 1, 2 }, { "one", 1, 1, 2, 3 },   { "three", 3, 5, 4, 7 },
+		{ "gone", 2, 5, 4, 7 },  { "again", 3, 5, 5, 7 },
 	};
 
 	(void)state;

@@ -65,7 +65,9 @@ static void *receive_main(void *arg)
 		struct cmsghdr align;
 	} control = { 0 };
 	struct iovec iov = { sup.bytes, ROOM };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control)
+	};
 	int fd = accept_one();
 	ssize_t n = recvmsg(fd, &msg, 0);
 
@@ -178,13 +180,15 @@ static int tear_down(void **state)
 	return rig_teardown(state);
 }
 
-#define MOUNT_BODY "{\"fs_type\":\"rafs\",\"source\":\"/boot\",\"config\":\"{\\\"a\\\":1}\",\"prefetch_files\":[\"/x\"]}"
+#define MOUNT_BODY                                                                                                     \
+	"{\"fs_type\":\"rafs\",\"source\":\"/boot\",\"config\":\"{\\\"a\\\":1}\",\"prefetch_files\":[\"/x\"]}"
 
 static void make_mounts(const struct rig *r)
 {
 	expect_reply(call(r, "POST", "/api/v1/mount?mountpoint=/img", MOUNT_BODY), 204, NULL);
 	expect_reply(call(r, "POST", "/api/v1/mount?mountpoint=/pt",
-			  "{\"fs_type\":\"passthrough_fs\",\"source\":\"/srv\",\"config\":\"\"}"), 204, NULL);
+			  "{\"fs_type\":\"passthrough_fs\",\"source\":\"/srv\",\"config\":\"\"}"),
+		     204, NULL);
 }
 
 static void the_state_is_sent(void **state)
@@ -302,7 +306,8 @@ static void hostile_supervisors(void **state)
 	expect_state(r, "INIT");
 	memcpy(sup.bytes, good, len);
 	fake_break("/img6");
-	expect_reply(call_with(r, TAKEOVER, give_main), 500, "Upgrade(DaemonAbnormal(UpgradeManager(\"taking over /img6");
+	expect_reply(call_with(r, TAKEOVER, give_main), 500,
+		     "Upgrade(DaemonAbnormal(UpgradeManager(\"taking over /img6");
 	assert_int_equal(fake_nmounts(), 0);
 	fake_break(NULL);
 	expect_state(r, "INIT");
@@ -316,7 +321,8 @@ static void nobody_listens(void **state)
 
 	unlink(sup.path);
 	expect_reply(call(r, "PUT", SENDFD, NULL), 500,
-		     "Upgrade(DaemonAbnormal(UpgradeManager(\"StorageBackendError(CreateUnixStream(Os { code: 2, kind: NotFound, "
+		     "Upgrade(DaemonAbnormal(UpgradeManager(\"StorageBackendError(CreateUnixStream(Os { code: 2, kind: "
+		     "NotFound, "
 		     "message: \\\"No such file or directory\\\" }))\")))");
 	expect_state(r, "RUNNING");
 }

@@ -139,7 +139,8 @@ static bool kernel_resends(void)
 	struct utsname u;
 	int major_, minor_;
 
-	return uname(&u) == 0 && sscanf(u.release, "%d.%d", &major_, &minor_) == 2 && (major_ > 6 || (major_ == 6 && minor_ >= 9));
+	return uname(&u) == 0 && sscanf(u.release, "%d.%d", &major_, &minor_) == 2 &&
+	       (major_ > 6 || (major_ == 6 && minor_ >= 9));
 }
 
 /* A request that somebody took and never answered comes once more. */

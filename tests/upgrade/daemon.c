@@ -43,7 +43,8 @@ static void write_config(const char *path, const struct daemon *d, bool waits)
 	if (!f)
 		die("%s: %s", path, strerror(errno));
 	fprintf(f,
-		"[server]\ninstance = upgrade\napi-socket = %s\nsupervisor = %s/sup\nsandbox = none\nseccomp = %s\nlandlock = no\n"
+		"[server]\ninstance = upgrade\napi-socket = %s\nsupervisor = %s/sup\nsandbox = none\nseccomp = "
+		"%s\nlandlock = no\n"
 		"log-level = warn\nplugins = nydus-rafs passthrough\nnode-ids = nydusd\n"
 		"[transport fuse]\nmountpoint = %s/mnt\ntakeover = %s\nfailover = resend\nread-only = true\n",
 		d->api, folder, getenv("GRAFT_SANITIZE") && getenv("GRAFT_SANITIZE")[0] ? "none" : "kill", folder,
@@ -67,9 +68,9 @@ static _Noreturn void run_nydusd(const struct daemon *d, bool waits)
 
 	snprintf(supervisor, sizeof(supervisor), "%s/sup", folder);
 	snprintf(mountpoint, sizeof(mountpoint), "%s/mnt", folder);
-	execl(getenv("GRAFT_NYDUSD"), "nydusd", "fuse", "--id", "upgrade", "--supervisor", supervisor, "--apisock", d->api, "--mountpoint",
-	      mountpoint, "--fuse-threads", "2", "--rlimit-nofile", "0", "--log-level", "error", "--failover-policy", "resend",
-	      waits ? "--upgrade" : (char *)NULL, (char *)NULL);
+	execl(getenv("GRAFT_NYDUSD"), "nydusd", "fuse", "--id", "upgrade", "--supervisor", supervisor, "--apisock",
+	      d->api, "--mountpoint", mountpoint, "--fuse-threads", "2", "--rlimit-nofile", "0", "--log-level", "error",
+	      "--failover-policy", "resend", waits ? "--upgrade" : (char *)NULL, (char *)NULL);
 	_exit(127);
 }
 
@@ -95,7 +96,8 @@ void daemon_wait_state(const struct daemon *d, const char *state)
 	snprintf(want, sizeof(want), "\"state\":\"%s\"", state);
 	for (int ms = 0; ms < WAIT_MS; ms += 5) {
 		struct api a;
-		bool there = !api_open(&a, d->api) && api_call(&a, "GET", "/api/v1/daemon", NULL) == 200 && strstr(a.body, want);
+		bool there = !api_open(&a, d->api) && api_call(&a, "GET", "/api/v1/daemon", NULL) == 200 &&
+			     strstr(a.body, want);
 
 		api_close(&a);
 		if (there)

@@ -5,7 +5,8 @@
 
 /* Reads all below dir once, to compare with later; then readers and a walker begin. */
 void load_begin(const char *dir);
-/* Ends them: dies where one of them saw an error, or other data. Says what they did, and the longest that one waited. */
+/* Ends them: dies where one of them saw an error, or other data. Says what they did, and the longest that one waited.
+ */
 void load_end(void);
 
 #endif

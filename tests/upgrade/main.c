@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * graft-upgrade DAEMONS HOW ROUNDS IMAGES: a mount goes ROUNDS times from one of DAEMONS (graftfs, nydusd, with commas between, in turn) to the
- * next, by exit or after kill, while others read and walk. Needs root and /dev/fuse.
+ * graft-upgrade DAEMONS HOW ROUNDS IMAGES: a mount goes ROUNDS times from one of DAEMONS (graftfs, nydusd, with commas
+ * between, in turn) to the next, by exit or after kill, while others read and walk. Needs root and /dev/fuse.
  */
 #include "tests/upgrade/daemon.h"
 #include "tests/upgrade/load.h"
@@ -62,8 +62,10 @@ static void mount_image(const struct daemon *d, const char *dir, const char *nam
 
 	snprintf(target, sizeof(target), "/api/v1/mount?mountpoint=/images/%s", name);
 	snprintf(body, sizeof(body),
-		 "{\"fs_type\":\"rafs\",\"source\":\"%s/%s/boot\",\"config\":\"{\\\"device\\\":{\\\"backend\\\":{\\\"type\\\":\\\"localfs\\\","
-		 "\\\"config\\\":{\\\"dir\\\":\\\"%s/%s/blobs\\\"}},\\\"cache\\\":{\\\"type\\\":\\\"blobcache\\\",\\\"config\\\":"
+		 "{\"fs_type\":\"rafs\",\"source\":\"%s/%s/"
+		 "boot\",\"config\":\"{\\\"device\\\":{\\\"backend\\\":{\\\"type\\\":\\\"localfs\\\","
+		 "\\\"config\\\":{\\\"dir\\\":\\\"%s/%s/"
+		 "blobs\\\"}},\\\"cache\\\":{\\\"type\\\":\\\"blobcache\\\",\\\"config\\\":"
 		 "{\\\"work_dir\\\":\\\"%s/cache\\\"}}},\\\"mode\\\":\\\"direct\\\"}\"}",
 		 dir, name, dir, name, folder);
 	daemon_tell(d, "POST", target, body);

@@ -28,7 +28,8 @@ void supervisor_open(struct supervisor *s, const char *path)
 	*s = (struct supervisor){ .fd = -1, .bytes = malloc(ROOM) };
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (!s->bytes || s->listener < 0 || bind(s->listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(s->listener, 4))
+	if (!s->bytes || s->listener < 0 || bind(s->listener, (struct sockaddr *)&addr, sizeof(addr)) ||
+	    listen(s->listener, 4))
 		die("supervisor %s: %s", path, strerror(errno));
 }
 
@@ -52,7 +53,9 @@ static void *take_main(void *arg)
 	struct supervisor *s = arg;
 	union control control = { 0 };
 	struct iovec iov = { s->bytes, ROOM };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control)
+	};
 	int fd = accept_one(s);
 	ssize_t n = fd < 0 ? 0 : recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
@@ -73,7 +76,9 @@ static void *give_main(void *arg)
 	struct supervisor *s = arg;
 	union control control = { 0 };
 	struct iovec iov = { s->bytes, s->len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control)
+	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	int fd = accept_one(s);
 

@@ -105,8 +105,8 @@ static int save_mount(const struct mount_info *info, void *arg)
 	if (info->slot >= saving->next)
 		saving->next = info->slot + 1;
 	if (!told)
-		saving->host->log(GRAFT_LOG_WARN, "upgrade", "%s: nydusd has no words for this mount: only graftfs can take it over",
-				  info->at);
+		saving->host->log(GRAFT_LOG_WARN, "upgrade",
+				  "%s: nydusd has no words for this mount: only graftfs can take it over", info->at);
 	struct nydus_state_mount *m = told ? nydus_state_add_mount(saving->s) : NULL;
 	saving->no_memory = (told && (!m || fill_mount(m, info, saving->texts))) ||
 			    handover_put_mount(saving->s, info->slot, info->name, plain && told ? NULL : info->keys,
@@ -156,7 +156,8 @@ int handover_save(const struct control_host *host, struct nydus_state *s, struct
 	next = next ? next : saving.next;
 	if (saving.no_memory || handover_put_session(s, connection, next)) {
 		close(connection->fd);
-		return error_set(err, ENOMEM, "no memory for the state, or more than %u mounts or directories", NYDUS_STATE_ITEMS);
+		return error_set(err, ENOMEM, "no memory for the state, or more than %u mounts or directories",
+				 NYDUS_STATE_ITEMS);
 	}
 	save_flags(s, connection);
 	s->next_ino = host->last_place(host->server) + 1;
@@ -243,8 +244,8 @@ static int mount_keys(const struct loading *l, const struct handover_mount *m)
 static int mount_told(const struct loading *l, const struct nydus_state_mount *m, const char *name)
 {
 	struct spec spec = { 0 };
-	json_t *body = json_pack("{s:s, s:s, s:s}", "fs_type", m->fs_type == NYDUS_RAFS ? "rafs" : "passthrough_fs", "source",
-				 m->source, "config", m->config);
+	json_t *body = json_pack("{s:s, s:s, s:s}", "fs_type", m->fs_type == NYDUS_RAFS ? "rafs" : "passthrough_fs",
+				 "source", m->source, "config", m->config);
 	json_t *files = m->has_prefetch && m->fs_type == NYDUS_RAFS ? json_array() : NULL;
 	auto_free char *at = strdup(m->mountpoint);
 

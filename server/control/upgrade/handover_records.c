@@ -31,7 +31,8 @@ int handover_put_session(struct nydus_state *s, const struct control_connection 
 	return add(s, HANDOVER_SESSION, &w);
 }
 
-int handover_put_mount(struct nydus_state *s, uint32_t slot, const char *name, const struct mount_key *keys, size_t nkeys)
+int handover_put_mount(struct nydus_state *s, uint32_t slot, const char *name, const struct mount_key *keys,
+		       size_t nkeys)
 {
 	struct wire_out w = { .max = NYDUS_STATE_MAX };
 

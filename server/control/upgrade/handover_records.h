@@ -8,8 +8,10 @@
 
 /* Of struct nydus_state_extra. Records of other tags are left alone. */
 enum handover_tag {
-	HANDOVER_SESSION = 1, /* u64 offered, u64 enabled, u32 minor, u32 max_write, u32 max_readahead, u32 next slot, u32 life */
-	HANDOVER_MOUNT = 2,   /* u32 slot, text name, u32 n, n times text key, text value; n is 0 where nydusd's list has it all */
+	HANDOVER_SESSION =
+		1, /* u64 offered, u64 enabled, u32 minor, u32 max_write, u32 max_readahead, u32 next slot, u32 life */
+	HANDOVER_MOUNT =
+		2, /* u32 slot, text name, u32 n, n times text key, text value; n is 0 where nydusd's list has it all */
 };
 
 /* A mount's record, taken apart. Owns its texts. */
@@ -22,7 +24,8 @@ struct handover_mount {
 
 /* 0 or -ENOMEM. keys may be NULL. */
 int handover_put_session(struct nydus_state *s, const struct control_connection *c, uint32_t next_slot);
-int handover_put_mount(struct nydus_state *s, uint32_t slot, const char *name, const struct mount_key *keys, size_t nkeys);
+int handover_put_mount(struct nydus_state *s, uint32_t slot, const char *name, const struct mount_key *keys,
+		       size_t nkeys);
 
 /* False: there is none, or it is broken; then *c and *next_slot are left as they are. */
 bool handover_get_session(const struct nydus_state *s, struct control_connection *c, uint32_t *next_slot);

@@ -10,8 +10,9 @@
 #include <string.h>
 
 /*
- * Each part, the state itself, the tree of mounts in it and the directories in that, stands in a frame: u64 magic, u16 version of what
- * follows, and at the end u64 CRC of all before. The magic's upper bits name the architecture, the lowest 16 the frame's version.
+ * Each part, the state itself, the tree of mounts in it and the directories in that, stands in a frame: u64 magic, u16
+ * version of what follows, and at the end u64 CRC of all before. The magic's upper bits name the architecture, the
+ * lowest 16 the frame's version.
  */
 #define MAGIC_X86_64 UINT64_C(0x0710198486640001)
 #define MAGIC_AARCH64 UINT64_C(0x07101984aaaa0001)
@@ -25,7 +26,8 @@
 #define MAGIC MAGIC_X86_64
 #endif
 
-/* Bytes that an item has at least: a count that promises more items than there are bytes is refused before any is read. */
+/* Bytes that an item has at least: a count that promises more items than there are bytes is refused before any is read.
+ */
 #define MOUNT_LEAST 38
 #define DIR_LEAST 24
 #define TEXT_LEAST 8
@@ -407,7 +409,8 @@ int nydus_state_encode(const struct nydus_state *s, unsigned char **bytes, size_
 	end_frame(&w, 0);
 	if (w.bad) {
 		free(w.bytes);
-		return error_set(err, E2BIG, "the state would have more than %u bytes, or memory is out", NYDUS_STATE_MAX);
+		return error_set(err, E2BIG, "the state would have more than %u bytes, or memory is out",
+				 NYDUS_STATE_MAX);
 	}
 	*bytes = w.bytes;
 	*len = w.len;

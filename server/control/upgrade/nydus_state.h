@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state that nydusd's fuse daemons hand to each other, byte for byte (nydus 2.4, version 1): read, and written. What only graftfs
- * understands lies behind it, inside the same checksum, where nydusd does not look.
+ * The state that nydusd's fuse daemons hand to each other, byte for byte (nydus 2.4, version 1): read, and written.
+ * What only graftfs understands lies behind it, inside the same checksum, where nydusd does not look.
  */
 #ifndef GRAFT_CONTROL_UPGRADE_NYDUS_STATE_H
 #define GRAFT_CONTROL_UPGRADE_NYDUS_STATE_H
@@ -12,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NYDUS_STATE_MAX (64u << 20)   /* bytes of a state */
-#define NYDUS_STATE_PEER_MAX 32768u   /* bytes: nydusd reads no more */
+#define NYDUS_STATE_MAX (64u << 20)    /* bytes of a state */
+#define NYDUS_STATE_PEER_MAX 32768u    /* bytes: nydusd reads no more */
 #define NYDUS_STATE_PEER_STRING 16384u /* bytes: nydusd reads no longer texts */
-#define NYDUS_STATE_ITEMS 65535u      /* of each list */
+#define NYDUS_STATE_ITEMS 65535u       /* of each list */
 
 /* INIT flags that nydusd 2.4 knows; it refuses a state with any other. */
 #define NYDUS_STATE_INIT_FLAGS UINT64_C(0x800000825fffffff)
@@ -62,7 +62,8 @@ struct nydus_state {
 };
 
 void nydus_state_fini(struct nydus_state *s);
-/* 0, or -errno with one clear line: cut short, a wrong checksum, of another architecture or version, out of bounds. s is empty then. */
+/* 0, or -errno with one clear line: cut short, a wrong checksum, of another architecture or version, out of bounds. s
+ * is empty then. */
 int nydus_state_decode(struct nydus_state *s, const void *bytes, size_t len, struct graft_error *err);
 /* *bytes is of malloc. -ENOMEM, or -E2BIG beyond NYDUS_STATE_MAX. */
 int nydus_state_encode(const struct nydus_state *s, unsigned char **bytes, size_t *len, struct graft_error *err);

@@ -69,7 +69,9 @@ static ssize_t send_first(int sock, int fd, const void *bytes, size_t len)
 {
 	union control control = { 0 };
 	struct iovec iov = { (void *)(uintptr_t)bytes, len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_SPACE(sizeof(fd)) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_SPACE(sizeof(fd))
+	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
 	c->cmsg_level = SOL_SOCKET;
@@ -85,7 +87,8 @@ static int send_all(int sock, int fd, const unsigned char *bytes, size_t len)
 	size_t sent = 0;
 
 	while (sent < len) {
-		ssize_t n = sent ? send(sock, bytes + sent, len - sent, MSG_NOSIGNAL) : send_first(sock, fd, bytes, len);
+		ssize_t n =
+			sent ? send(sock, bytes + sent, len - sent, MSG_NOSIGNAL) : send_first(sock, fd, bytes, len);
 
 		if (n >= 0) {
 			sent += (size_t)n;
@@ -118,7 +121,7 @@ int supervisor_send(const char *path, int fd, const void *bytes, size_t len, con
 struct inbox {
 	unsigned char *bytes;
 	size_t len, room;
-	int fd;         /* the first that came, or -1 */
+	int fd; /* the first that came, or -1 */
 	unsigned int nfds;
 };
 
@@ -164,7 +167,9 @@ static ssize_t receive_some(int sock, struct inbox *in)
 {
 	union control control = { 0 };
 	struct iovec iov = { in->bytes + in->len, in->room - in->len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)
+	};
 	ssize_t n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 
 	if (n < 0)
@@ -205,7 +210,8 @@ static int check_fds(const struct inbox *in, const char *path, const char **step
 	return 0;
 }
 
-int supervisor_receive(const char *path, int *fd, unsigned char **bytes, size_t *len, const char **step, struct graft_error *err)
+int supervisor_receive(const char *path, int *fd, unsigned char **bytes, size_t *len, const char **step,
+		       struct graft_error *err)
 {
 	struct inbox in = { .fd = -1 };
 	auto_close int sock = open_connection(path, step, err);

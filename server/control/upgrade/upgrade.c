@@ -13,7 +13,7 @@ enum state { STATE_INIT, STATE_READY, STATE_RUNNING, STATE_STOPPED };
 struct upgrade {
 	const struct control_host *host;
 	struct manager *manager;
-	pthread_mutex_t lock;        /* held for the whole of a wish */
+	pthread_mutex_t lock;     /* held for the whole of a wish */
 	_Atomic enum state state; /* changed with lock held; relaxed */
 };
 
@@ -53,7 +53,10 @@ static void set_state(struct upgrade *u, enum state state)
 const char *upgrade_state(const struct upgrade *u)
 {
 	static const char *const words[] = {
-		[STATE_INIT] = "INIT", [STATE_READY] = "READY", [STATE_RUNNING] = "RUNNING", [STATE_STOPPED] = "STOPPED",
+		[STATE_INIT] = "INIT",
+		[STATE_READY] = "READY",
+		[STATE_RUNNING] = "RUNNING",
+		[STATE_STOPPED] = "STOPPED",
 	};
 
 	return words[state_of(u)];
@@ -62,7 +65,9 @@ const char *upgrade_state(const struct upgrade *u)
 /* Logged here, once; the client is told by who asked. */
 static void failed(const struct upgrade *u, struct upgrade_result *res, const char *what)
 {
-	res->how = res->err.code == ENOTCONN ? UPGRADE_NOT_READY : res->err.code == EOPNOTSUPP ? UPGRADE_UNSUPPORTED : UPGRADE_FAILED;
+	res->how = res->err.code == ENOTCONN     ? UPGRADE_NOT_READY
+		   : res->err.code == EOPNOTSUPP ? UPGRADE_UNSUPPORTED
+						 : UPGRADE_FAILED;
 	u->host->log(GRAFT_LOG_ERROR, "upgrade", "%s: %s", what, res->err.text);
 }
 
@@ -183,7 +188,8 @@ void upgrade_leave(struct upgrade *u, struct upgrade_result *res)
 		return;
 	}
 	/* Where no other process could go on with the mount, the end takes it away. */
-	if (state == STATE_RUNNING && u->host->connection_leave(u->host->server, &res->err) && res->err.code != EOPNOTSUPP)
+	if (state == STATE_RUNNING && u->host->connection_leave(u->host->server, &res->err) &&
+	    res->err.code != EOPNOTSUPP)
 		u->host->log(GRAFT_LOG_ERROR, "upgrade", "exit: %s", res->err.text);
 	set_state(u, STATE_STOPPED);
 }

@@ -18,8 +18,8 @@ const char *upgrade_state(const struct upgrade *u);
 struct upgrade_result {
 	enum {
 		UPGRADE_DONE,
-		UPGRADE_UNEXPECTED, /* not in this state */
-		UPGRADE_NOT_READY,  /* the kernel has not said INIT yet */
+		UPGRADE_UNEXPECTED,  /* not in this state */
+		UPGRADE_NOT_READY,   /* the kernel has not said INIT yet */
 		UPGRADE_UNSUPPORTED, /* no transport of /dev/fuse */
 		UPGRADE_FAILED
 	} how;
@@ -29,9 +29,11 @@ struct upgrade_result {
 };
 
 /* Any thread that may block, one after the other. */
-void upgrade_start(struct upgrade *u, struct upgrade_result *res);    /* READY: serves what was taken over */
-void upgrade_take(struct upgrade *u, struct upgrade_result *res);     /* INIT: asks the supervisor for connection and state */
-void upgrade_send(struct upgrade *u, struct upgrade_result *res);     /* READY, RUNNING: gives both to the supervisor */
-void upgrade_leave(struct upgrade *u, struct upgrade_result *res);    /* READY, RUNNING: the daemon shall end, its mount stays */
+void upgrade_start(struct upgrade *u, struct upgrade_result *res); /* READY: serves what was taken over */
+void upgrade_take(struct upgrade *u,
+		  struct upgrade_result *res); /* INIT: asks the supervisor for connection and state */
+void upgrade_send(struct upgrade *u, struct upgrade_result *res); /* READY, RUNNING: gives both to the supervisor */
+void upgrade_leave(struct upgrade *u,
+		   struct upgrade_result *res); /* READY, RUNNING: the daemon shall end, its mount stays */
 
 #endif

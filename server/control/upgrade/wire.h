@@ -17,10 +17,12 @@ struct wire_in {
 uint64_t wire_get(struct wire_in *w, unsigned int bytes); /* 1..8 */
 /* The next len bytes, NULL where there are fewer. */
 const unsigned char *wire_get_bytes(struct wire_in *w, uint64_t len);
-/* A copy of a text with its u64 length before it; NULL: bad, a NUL in it, or out of memory (*no_memory). The caller's. */
+/* A copy of a text with its u64 length before it; NULL: bad, a NUL in it, or out of memory (*no_memory). The caller's.
+ */
 char *wire_get_text(struct wire_in *w, bool *no_memory);
 
-/* A growing buffer; all zero is empty. After a failed allocation, or beyond max, bad is set and nothing more is written. */
+/* A growing buffer; all zero is empty. After a failed allocation, or beyond max, bad is set and nothing more is
+ * written. */
 struct wire_out {
 	unsigned char *bytes;
 	size_t len, room, max;
