@@ -97,7 +97,6 @@ struct control_host {
 	bool waits;
 	int (*connection_give)(void *server, struct control_connection *c, struct graft_error *err);
 	int (*connection_take)(void *server, const struct control_connection *c, struct graft_error *err);
-	void (*connection_untake)(void *server);
 	int (*connection_begin)(void *server, struct graft_error *err);
 	int (*connection_leave)(void *server, struct graft_error *err);
 	/* Asks for an orderly end, as SIGTERM does. Returns at once. */

@@ -291,15 +291,6 @@ static int host_connection_take(void *server, const struct control_connection *c
 	return s->doors ? doors_take(s->doors, &d, err) : no_doors(err);
 }
 
-static void host_connection_untake(void *server)
-{
-	struct control_server *s = server;
-
-	LOCK_SCOPE(&s->handover);
-	if (s->doors)
-		doors_untake(s->doors);
-}
-
 static int host_connection_begin(void *server, struct graft_error *err)
 {
 	struct control_server *s = server;
@@ -383,7 +374,6 @@ void control_host_init(struct control_host *host, struct control_server *s)
 		.waits = s->waits,
 		.connection_give = host_connection_give,
 		.connection_take = host_connection_take,
-		.connection_untake = host_connection_untake,
 		.connection_begin = host_connection_begin,
 		.connection_leave = host_connection_leave,
 		.stop = host_stop,

@@ -240,16 +240,6 @@ int doors_take(struct doors *d, const struct doors_connection *c, struct graft_e
 	return res;
 }
 
-void doors_untake(struct doors *d)
-{
-	struct way *way = dev_fuse(d, NULL);
-
-	if (!way)
-		return;
-	fuse_dev_disown(way->transport);
-	init_keep_resume(&way->keep, NULL);
-}
-
 int doors_begin(struct doors *d, struct graft_error *err)
 {
 	struct way *way = dev_fuse(d, err);

@@ -37,8 +37,6 @@ int doors_start(struct doors *d, struct graft_error *err);
 int doors_give(struct doors *d, struct doors_connection *c, struct graft_error *err);
 /* It has this connection now, and still does not serve it. Takes fd on success. After doors_wait. */
 int doors_take(struct doors *d, const struct doors_connection *c, struct graft_error *err);
-/* Gives up what doors_take took. */
-void doors_untake(struct doors *d);
 /* Serves what it took. */
 int doors_begin(struct doors *d, struct graft_error *err);
 /* Serves no more; every request that was taken has been answered, and the mount stays. */

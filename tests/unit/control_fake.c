@@ -611,13 +611,6 @@ static int host_connection_take(void *server, const struct control_connection *c
 	return 0;
 }
 
-static void host_connection_untake(void *server)
-{
-	(void)server;
-	LOCK_SCOPE(&fake.lock);
-	fake.connection.untakes++;
-}
-
 static int host_connection_begin(void *server, struct graft_error *err)
 {
 	(void)server;
@@ -726,7 +719,6 @@ const struct control_host *fake_host(void)
 		.next_slot = host_next_slot,
 		.connection_give = host_connection_give,
 		.connection_take = host_connection_take,
-		.connection_untake = host_connection_untake,
 		.connection_begin = host_connection_begin,
 		.connection_leave = host_connection_leave,
 	};

@@ -46,7 +46,7 @@ void fake_release(void);
 void fake_fuse(bool has, bool init, bool waits);
 /* What became of the connection: given away, taken, served, left. How often. */
 struct fake_connection {
-	unsigned gives, takes, untakes, begins, leaves;
+	unsigned gives, takes, begins, leaves;
 	uint64_t dev, offered, enabled, last_place;
 	size_t nplaces;
 };
