@@ -10,7 +10,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* The node, in use, whether it lies above or below. A file that was removed is reached by its handle, if the client names one. */
+/* The node, in use, whether it lies above or below. A file that was removed is reached by its handle, if the client
+ * names one. */
 static int find(struct graft_req *req, bool by_handle, uint64_t fh, struct ov_ref *ref)
 {
 	struct ov_session *s = ov_session(req);

@@ -94,7 +94,8 @@ int copy_data(struct ov_work *w, uint64_t lower, const struct fuse_attr *attr, c
 	return res;
 }
 
-/* An attribute that the file system above does not know, or this process may not set, stays below, as the kernel's overlayfs has it. */
+/* An attribute that the file system above does not know, or this process may not set, stays below, as the kernel's
+ * overlayfs has it. */
 static bool may_be_left(int res)
 {
 	return res == -EOPNOTSUPP || res == -EPERM;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Copying up. What is copied is put together in temp_fd and moved to its name in one step. Directories come first, from the top; a
- * file's data are copied by a helper, and only what needs them waits.
+ * Copying up. What is copied is put together in temp_fd and moved to its name in one step. Directories come first, from
+ * the top; a file's data are copied by a helper, and only what needs them waits.
  */
 #include "copy_up.h"
 

@@ -7,8 +7,8 @@
 #include "node.h"
 
 /*
- * On the thread of changes: the node has a part above when this returns 0. GRAFT_ASYNC: its data are being copied by a helper; w->fn
- * runs again, from its beginning, when they are: the step returns that. Or -errno.
+ * On the thread of changes: the node has a part above when this returns 0. GRAFT_ASYNC: its data are being copied by a
+ * helper; w->fn runs again, from its beginning, when they are: the step returns that. Or -errno.
  */
 int ov_copy_up(struct ov_work *w, struct ov_node *node);
 

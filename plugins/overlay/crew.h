@@ -8,8 +8,8 @@
 #include <semaphore.h>
 
 /*
- * Why not the server's workers: what is below may need one of them to answer, and would not get it if all of them waited here. A
- * serial mount's strand is another's thread in the same way.
+ * Why not the server's workers: what is below may need one of them to answer, and would not get it if all of them
+ * waited here. A serial mount's strand is another's thread in the same way.
  */
 struct ov_crew;
 struct ov_copy;
@@ -24,9 +24,9 @@ struct ov_work {
 	struct graft_inst *inst;
 	struct graft_req *req;
 	struct ov_session *s;
-	ov_step *fn;   /* from the beginning */
-	ov_step *step; /* what comes next: fn, or what must be done first */
-	struct ov_crew *to; /* who does that, when the step that runs has returned */
+	ov_step *fn;          /* from the beginning */
+	ov_step *step;        /* what comes next: fn, or what must be done first */
+	struct ov_crew *to;   /* who does that, when the step that runs has returned */
 	struct ov_copy *copy; /* copy_up.h: which this work carries out */
 	/* The request that was sent below, see ov_ask. */
 	struct ov_child *child;

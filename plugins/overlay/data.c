@@ -14,7 +14,8 @@
 typedef ssize_t data_call(int fd, const struct iovec *iov, int n, off_t off, int flags);
 
 /* One system call for what of a list is behind `done` bytes. Bytes moved, 0 at the end of the file, -errno. */
-static ssize_t move_some(data_call *call, int fd, const struct iovec *iov, uint32_t n, uint64_t done, uint64_t off, int rwf)
+static ssize_t move_some(data_call *call, int fd, const struct iovec *iov, uint32_t n, uint64_t done, uint64_t off,
+			 int rwf)
 {
 	struct iovec part[REST_IOVECS];
 	uint64_t bytes;
@@ -144,8 +145,8 @@ static int write_on(struct graft_req *req, int fd)
 {
 	const struct fuse_write_in *in = req->in;
 	struct fuse_write_out *out = req->out;
-	bool dropped =
-		(in->write_flags & FUSE_WRITE_KILL_SUIDGID) && ov_flag(req, FUSE_HANDLE_KILLPRIV_V2) && creds_fsetid_drop();
+	bool dropped = (in->write_flags & FUSE_WRITE_KILL_SUIDGID) && ov_flag(req, FUSE_HANDLE_KILLPRIV_V2) &&
+		       creds_fsetid_drop();
 	uint64_t done = 0;
 	ssize_t n;
 

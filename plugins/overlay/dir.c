@@ -59,7 +59,11 @@ int ov_dirent(struct graft_inst *inst, struct graft_req *req, struct fuse_dirent
 	if (req->opcode != FUSE_READDIRPLUS || !out->nodeid)
 		return GRAFT_DIRENT_OK;
 	struct ov_node *dir = ov_node_find_lower(s, req->node), *node = NULL;
-	struct ov_found f = { .parent = dir, .name = name, .fd = -1, .lower = out->nodeid, .lower_ino = out->attr.ino,
+	struct ov_found f = { .parent = dir,
+			      .name = name,
+			      .fd = -1,
+			      .lower = out->nodeid,
+			      .lower_ino = out->attr.ino,
 			      .lower_mode = out->attr.mode };
 	if (!dir)
 		return GRAFT_DIRENT_HIDE;
@@ -101,7 +105,8 @@ static int give(struct graft_inst *inst, struct graft_req *req, const struct ov_
 	if (graft_dirent_size(req->opcode, e.dirent.namelen) > req->dst_len - req->done)
 		return GRAFT_DIRENT_FULL;
 	if (!plus || is_dot(name) || ov_lookup_now(plus->w, plus->dir, name, &e.entry_out) < 0)
-		e.entry_out = (struct fuse_entry_out){ .attr = { .ino = from->ino, .mode = (uint32_t)from->type << 12 } };
+		e.entry_out =
+			(struct fuse_entry_out){ .attr = { .ino = from->ino, .mode = (uint32_t)from->type << 12 } };
 	uint64_t node = e.entry_out.nodeid;
 	int res = inst->host->dirent(req, &e, name);
 	if (res != GRAFT_DIRENT_OK && node)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* upper-dir and work-dir: opened below the folder that holds both, so that things can be moved from one to the other. */
+/* upper-dir and work-dir: opened below the folder that holds both, so that things can be moved from one to the other.
+ */
 #include "upper.h"
 
 #include "lib/cleanup.h"
@@ -19,7 +20,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define PEN "work"       /* the folder in work-dir that overlayfs uses as well */
+#define PEN "work"        /* the folder in work-dir that overlayfs uses as well */
 #define PEN_PREFIX "#ov-" /* of folders in it: one for each instance, removed when its lock is free */
 
 static bool has_dotdot(const char *path)
@@ -82,7 +83,8 @@ int ov_common_parent(const struct ov_settings *set, char **parent, const char **
 /* Beneath base; links that stay beneath are the administrator's. */
 static int open_beneath(int base, const char *path, int flags)
 {
-	const struct open_how how = { .flags = (uint64_t)(flags | O_DIRECTORY | O_CLOEXEC), .resolve = RESOLVE_BENEATH };
+	const struct open_how how = { .flags = (uint64_t)(flags | O_DIRECTORY | O_CLOEXEC),
+				      .resolve = RESOLVE_BENEATH };
 	int fd = (int)syscall(SYS_openat2, base, path, &how, sizeof(how));
 
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
@@ -98,7 +100,8 @@ static int open_both(struct graft_inst *inst, const struct ov_settings *set, int
 	int res = ov_common_parent(set, &parent, &upper, &work);
 
 	if (res == -EINVAL)
-		return host->fail(err, EINVAL, "upper-dir and work-dir must be two folders side by side, without \"..\"");
+		return host->fail(err, EINVAL,
+				  "upper-dir and work-dir must be two folders side by side, without \"..\"");
 	if (res < 0)
 		return host->fail(err, -res, "out of memory");
 	auto_close int base = host->open(inst->slot, parent, O_RDONLY | O_DIRECTORY, err);
@@ -244,7 +247,8 @@ int ov_dirs_open(struct graft_inst *inst, const struct ov_settings *set, struct 
 		return host->fail(err, -res, "upper-dir %s: its file system refuses %s: %s", set->upper_dir, what,
 				  strerror(-res));
 	if (!inst->trusted)
-		host->log(inst->slot, GRAFT_LOG_INFO, "without CAP_SYS_ADMIN opaque directories are marked by user.overlay.opaque");
+		host->log(inst->slot, GRAFT_LOG_INFO,
+			  "without CAP_SYS_ADMIN opaque directories are marked by user.overlay.opaque");
 	return 0;
 }
 

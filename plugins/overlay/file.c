@@ -161,14 +161,16 @@ int ov_op_fsync(struct graft_inst *inst, struct graft_req *req)
 	if (!h)
 		return -EBADF;
 	int fd = ov_handle_fd(s, h);
-	struct graft_io io = { .kind = in->fsync_flags & FUSE_FSYNC_FDATASYNC ? GRAFT_IO_FDATASYNC : GRAFT_IO_FSYNC, .fd = fd };
+	struct graft_io io = { .kind = in->fsync_flags & FUSE_FSYNC_FDATASYNC ? GRAFT_IO_FDATASYNC : GRAFT_IO_FSYNC,
+			       .fd = fd };
 	int res = fd >= 0 ? inst->host->io(req, &io, sync_done, h) : fd == -1 ? 0 : fd;
 	if (res != GRAFT_ASYNC)
 		ov_handle_put(s, h);
 	return res;
 }
 
-/* What was just made becomes an entry and a handle. Takes its descriptors and the place that is held for the real one. */
+/* What was just made becomes an entry and a handle. Takes its descriptors and the place that is held for the real one.
+ */
 static int file_made(struct ov_work *w, struct ov_made *m, int flags)
 {
 	struct create_out *out = w->req->out;

@@ -16,7 +16,8 @@ struct ov_forward {
 	_Alignas(8) unsigned char copy[128]; /* of in, to be changed */
 };
 
-/* For a node in use, whose reference it takes: before ov_forward. in_len: bytes of req->in to be copied. NULL: no memory. */
+/* For a node in use, whose reference it takes: before ov_forward. in_len: bytes of req->in to be copied. NULL: no
+ * memory. */
 struct ov_forward *ov_forward_new(struct graft_inst *inst, struct graft_req *req, struct ov_node *node, size_t in_len);
 /* Sends it on. An operation's result. */
 int ov_forward(struct graft_inst *inst, struct graft_req *req, struct ov_forward *f);

@@ -170,7 +170,8 @@ int ov_handle_fd(struct ov_session *s, struct ov_handle *h)
 		res = ov_open_again(s->inst, ref.fd, O_RDONLY | O_NONBLOCK);
 		ov_ref_put(s, &ref);
 	}
-	if (res >= 0 && atomic_compare_exchange_strong_explicit(&h->fd, &none, res, memory_order_acq_rel, memory_order_acquire))
+	if (res >= 0 &&
+	    atomic_compare_exchange_strong_explicit(&h->fd, &none, res, memory_order_acq_rel, memory_order_acquire))
 		return res;
 	ov_fd_give(s->inst);
 	if (res < 0)

@@ -32,7 +32,8 @@ void ov_list_free(struct ov_list *l)
 {
 	if (!l)
 		return;
-	atomic_fetch_sub_explicit(&l->inst->list_bytes, l->names_room + l->room * sizeof(*l->entries), memory_order_relaxed);
+	atomic_fetch_sub_explicit(&l->inst->list_bytes, l->names_room + l->room * sizeof(*l->entries),
+				  memory_order_relaxed);
 	free(l->entries);
 	free(l->names);
 	free(l);

@@ -7,7 +7,7 @@
 
 struct ov_entry {
 	uint64_t ino;
-	uint32_t at; /* of the name, in names */
+	uint32_t at;  /* of the name, in names */
 	uint8_t type; /* DT_* */
 	bool hidden;
 };

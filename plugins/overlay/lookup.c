@@ -28,7 +28,8 @@ void ov_fill_attr(const struct ov_node *node, const struct statx *stx, struct fu
 		.uid = stx->stx_uid,
 		.gid = stx->stx_gid,
 		/* new_encode_dev of the kernel */
-		.rdev = (stx->stx_rdev_minor & 0xff) | (stx->stx_rdev_major & 0xfff) << 8 | (stx->stx_rdev_minor & ~0xffu) << 12,
+		.rdev = (stx->stx_rdev_minor & 0xff) | (stx->stx_rdev_major & 0xfff) << 8 |
+			(stx->stx_rdev_minor & ~0xffu) << 12,
 		.blksize = stx->stx_blksize,
 	};
 }
@@ -72,8 +73,12 @@ struct look {
 static int enter_lower(struct ov_session *s, struct graft_req *req, struct look *l)
 {
 	struct fuse_entry_out *out = req->out;
-	struct ov_found f = { .parent = l->parent, .name = req->name, .fd = -1, .lower = out->nodeid,
-			      .lower_ino = out->attr.ino, .lower_mode = out->attr.mode };
+	struct ov_found f = { .parent = l->parent,
+			      .name = req->name,
+			      .fd = -1,
+			      .lower = out->nodeid,
+			      .lower_ino = out->attr.ino,
+			      .lower_mode = out->attr.mode };
 	struct ov_node *node;
 
 	if (l->fd >= 0) {

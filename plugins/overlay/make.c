@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MKDIR, MKNOD, SYMLINK, LINK and what CREATE makes. As a rule an object is made where it belongs. Over a whiteout it is made in a stage, a
- * folder in temp_fd that is like the directory in all that new objects inherit, and then moved onto the whiteout: the name is never free
- * in between, or what lies below would show.
+ * MKDIR, MKNOD, SYMLINK, LINK and what CREATE makes. As a rule an object is made where it belongs. Over a whiteout it
+ * is made in a stage, a folder in temp_fd that is like the directory in all that new objects inherit, and then moved
+ * onto the whiteout: the name is never free in between, or what lies below would show.
  */
 #include "make.h"
 
@@ -114,7 +114,8 @@ static int make_stage(struct ov_work *w, const struct ov_ref *dir, char name[OV_
 }
 
 /* Onto the whiteout. */
-static int leave_stage(struct ov_work *w, const struct ov_recipe *r, int stage_fd, const struct ov_ref *dir, const char *name)
+static int leave_stage(struct ov_work *w, const struct ov_recipe *r, int stage_fd, const struct ov_ref *dir,
+		       const char *name)
 {
 	if (!S_ISDIR(r->type))
 		return renameat2(stage_fd, STAGED, dir->fd, name, 0) < 0 ? -errno : 0;
@@ -239,7 +240,9 @@ static int make_entry(struct ov_work *w, const struct ov_recipe *recipe)
 		return res;
 	res = ov_stat(made.fd, &stx);
 	if (res == 0) {
-		struct ov_found f = { .parent = made.parent, .name = made.name, .upper = &stx, .fd = steal_fd(&made.fd) };
+		struct ov_found f = {
+			.parent = made.parent, .name = made.name, .upper = &stx, .fd = steal_fd(&made.fd)
+		};
 		res = ov_enter_upper(w->s, &f, w->req->out);
 	}
 	ov_made_end(w, &made);

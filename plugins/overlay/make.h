@@ -25,7 +25,8 @@ struct ov_made {
 int ov_make(struct ov_work *w, const struct ov_recipe *recipe, struct ov_made *made);
 void ov_made_end(struct ov_work *w, struct ov_made *made);
 
-/* What the merged directory has under a name: above in *above, *stx; then below. 1: there is such a name, 0: none, or -errno. */
+/* What the merged directory has under a name: above in *above, *stx; then below. 1: there is such a name, 0: none, or
+ * -errno. */
 int ov_name_exists(struct ov_work *w, const struct ov_ref *dir, const char *name, int *above, struct statx *stx);
 /* The directory of a change: in use, with a part above. As ov_copy_up. */
 int ov_change_dir(struct ov_work *w, uint64_t id, struct ov_ref *dir);

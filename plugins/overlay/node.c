@@ -204,7 +204,8 @@ static int open_path(struct ov_session *s, struct ov_node *n)
 
 	if (res < 0)
 		return res;
-	int fd = ov_open_name(s->inst, atomic_load_explicit(&from->fd, memory_order_relaxed), p, O_PATH | O_NOFOLLOW, 0);
+	int fd =
+		ov_open_name(s->inst, atomic_load_explicit(&from->fd, memory_order_relaxed), p, O_PATH | O_NOFOLLOW, 0);
 	ov_node_put(s, from);
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ENOTDIR ? -ESTALE : fd;
@@ -329,7 +330,8 @@ static int add_node(struct ov_nodes *t, struct ov_node *n, const struct ov_found
 	return 0;
 }
 
-/* With the lock. What a finding tells of a node; the look-up below becomes the node's. *old: a name that is to be freed. */
+/* With the lock. What a finding tells of a node; the look-up below becomes the node's. *old: a name that is to be
+ * freed. */
 static void refresh(struct ov_session *s, struct ov_node *n, struct ov_found *f, bool *keep, char **name)
 {
 	if (f->upper && !ov_has_upper(n) && attach(s, n, f->upper->stx_ino, f->fd, *keep)) {
@@ -448,7 +450,8 @@ void ov_node_set_upper(struct ov_session *s, struct ov_node *node, uint64_t uppe
 }
 
 /* With the lock: who has that name. In use; or NULL. */
-static struct ov_node *find_named(const struct ov_nodes *t, const struct ov_node *parent, const char *name, uint64_t ino)
+static struct ov_node *find_named(const struct ov_nodes *t, const struct ov_node *parent, const char *name,
+				  uint64_t ino)
 {
 	struct ov_node *n = ino ? table_find_upper(t, ino) : table_find_name(t, parent, name);
 

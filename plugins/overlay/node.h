@@ -13,14 +13,15 @@
 struct ov_copy; /* copy_up.h */
 
 /*
- * Found by the number of the inode above; where there is none yet, by directory and name. So two names of one file below are two
- * files here, as copying one up leaves the other alone. What stands above is never taken away from a node again.
+ * Found by the number of the inode above; where there is none yet, by directory and name. So two names of one file
+ * below are two files here, as copying one up leaves the other alone. What stands above is never taken away from a node
+ * again.
  */
 struct ov_node {
 	/* Constant. */
 	uint64_t id;
-	uint64_t ino; /* as clients see it: does not change by copying up */
-	mode_t type;  /* S_IFMT bits */
+	uint64_t ino;   /* as clients see it: does not change by copying up */
+	mode_t type;    /* S_IFMT bits */
 	uint64_t lower; /* node id below, 0: nothing there, or nothing that shows */
 	_Atomic int fd; /* O_PATH above, or OV_NODE_FD_*; changes once from NONE */
 
@@ -75,8 +76,8 @@ static inline bool ov_has_upper(const struct ov_node *n)
 }
 
 /*
- * The node of a finding, found or made, with one look-up more for the client, and in use: the caller puts it. 0, -ENFILE, -ENOMEM;
- * then the look-up below is among those to be forgotten.
+ * The node of a finding, found or made, with one look-up more for the client, and in use: the caller puts it. 0,
+ * -ENFILE, -ENOMEM; then the look-up below is among those to be forgotten.
  */
 int ov_node_enter(struct ov_session *s, struct ov_found *f, struct ov_node **node);
 /* A directory above that is known: what it has below needs no look-up then. In use; or NULL. */
@@ -92,7 +93,8 @@ uint64_t ov_upper_ino(uint64_t ino);
 
 /* The node was copied up: fd (owned) and number of its part above. */
 void ov_node_set_upper(struct ov_session *s, struct ov_node *node, uint64_t upper_ino, int fd);
-/* The name in parent is another's from now on, or nobody's: who has it and no descriptor is given one first, if there is one to give. */
+/* The name in parent is another's from now on, or nobody's: who has it and no descriptor is given one first, if there
+ * is one to give. */
 void ov_node_unname(struct ov_session *s, struct ov_node *parent, const char *name);
 /* The node has this name now. Without memory for it, none. */
 void ov_node_rename(struct ov_session *s, struct ov_node *node, struct ov_node *parent, const char *name);

@@ -46,7 +46,8 @@ struct ov_node *table_find_name(const struct ov_nodes *t, const struct ov_node *
 	uint32_t hash = table_hash_name(parent, name);
 	struct ov_node *n = t->buckets[hash & (t->nbuckets - 1)];
 
-	while (n && !(n->hash == hash && !ov_has_upper(n) && n->parent == parent && n->name && strcmp(n->name, name) == 0))
+	while (n &&
+	       !(n->hash == hash && !ov_has_upper(n) && n->parent == parent && n->name && strcmp(n->name, name) == 0))
 		n = n->next;
 	return n;
 }

@@ -17,7 +17,7 @@ struct ov_nodes {
 	pthread_mutex_t lock;
 	/* Protected by lock. */
 	struct ov_slot *slots;
-	uint32_t nslots, room, free; /* free: index + 1 */
+	uint32_t nslots, room, free;               /* free: index + 1 */
 	struct ov_node **buckets, **lower_buckets; /* nbuckets each, a power of two */
 	uint32_t nbuckets;
 	struct fuse_forget_one *dead;

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 
 #define OV_SECOND UINT64_C(1000000000) /* ns */
-#define OV_VALID 5 /* seconds a client may keep names and attributes: nobody else changes them but other clients of this mount */
+#define OV_VALID                                                                                                       \
+	5 /* seconds a client may keep names and attributes: nobody else changes them but other clients of this mount  \
+	   */
 
 /* Filled by the server from the section's keys. Constant. */
 struct ov_settings {
@@ -24,16 +26,17 @@ struct ov_handles; /* handle.h */
 struct graft_inst {
 	const struct graft_host *host;
 	struct graft_slot *slot;
-	int upper_fd;  /* O_PATH of upper-dir */
-	int temp_fd;   /* a folder of this instance's own below work-dir for what is not finished; locked, so that nobody sweeps it away */
-	int pen_fd;    /* the folder that temp_fd is in */
-	int proc_fd;   /* O_PATH of /proc/self/fd */
+	int upper_fd; /* O_PATH of upper-dir */
+	int temp_fd;  /* a folder of this instance's own below work-dir for what is not finished; locked, so that nobody
+			 sweeps it away */
+	int pen_fd;   /* the folder that temp_fd is in */
+	int proc_fd;  /* O_PATH of /proc/self/fd */
 	char temp_name[32];
 	bool trusted; /* marks are trusted.overlay.*, else user.overlay.* */
 	bool no_openat2;
 	bool memory; /* a file system that is nothing but memory, and knows no RWF_NOWAIT: reads never wait */
-	struct ov_crew *changers; /* one thread: whatever changes names, in order */
-	struct ov_crew *helpers;  /* listings and the data of copies */
+	struct ov_crew *changers;    /* one thread: whatever changes names, in order */
+	struct ov_crew *helpers;     /* listings and the data of copies */
 	_Atomic uint64_t temp_count; /* names given in temp_fd */
 	_Atomic uint64_t list_bytes; /* of merged listings that are open */
 	_Atomic uint32_t fds;        /* descriptors held by nodes and handles */

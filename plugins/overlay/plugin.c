@@ -72,13 +72,13 @@ static void ov_quiesce(struct graft_inst *inst)
 }
 
 /*
- * Locks stay with the client's kernel, which is the only one to change these files. A file may move from below to above while it is open,
- * so its data are not left to the client, and no open goes without a handle.
+ * Locks stay with the client's kernel, which is the only one to change these files. A file may move from below to above
+ * while it is open, so its data are not left to the client, and no open goes without a handle.
  */
 static void ov_features(struct graft_inst *inst, struct graft_features *f)
 {
-	const uint64_t cannot = FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS | FUSE_PASSTHROUGH | FUSE_NO_OPEN_SUPPORT |
-				FUSE_NO_OPENDIR_SUPPORT;
+	const uint64_t cannot =
+		FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS | FUSE_PASSTHROUGH | FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT;
 	(void)inst;
 
 	f->can = UINT64_MAX & ~cannot;

@@ -55,8 +55,8 @@ static int must_be_empty(struct ov_work *w, const struct ov_ref *dir)
 /* A merged directory by its name. */
 int ov_check_empty(struct ov_work *w, const struct ov_ref *parent, const char *name, int above, const struct statx *stx)
 {
-	struct ov_node *node = above == OV_OBJECT ? ov_node_find_upper(w->s, stx->stx_ino) :
-						    ov_node_find_name(w->s, parent->node, name);
+	struct ov_node *node = above == OV_OBJECT ? ov_node_find_upper(w->s, stx->stx_ino)
+						  : ov_node_find_name(w->s, parent->node, name);
 	struct ov_ref dir;
 
 	/* A client removes what it has looked up. */

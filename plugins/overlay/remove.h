@@ -13,6 +13,7 @@ int ov_put_whiteout(struct ov_work *w, int dir_fd, const char *name, bool over);
 /* Takes a name away in one step, and then all that is in it. */
 int ov_discard(struct ov_work *w, int dir_fd, const char *name);
 /* Whether a merged directory is empty: 0, or -ENOTEMPTY and other errors. above, stx: of ov_name_exists. */
-int ov_check_empty(struct ov_work *w, const struct ov_ref *parent, const char *name, int above, const struct statx *stx);
+int ov_check_empty(struct ov_work *w, const struct ov_ref *parent, const char *name, int above,
+		   const struct statx *stx);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RENAME and RENAME2, as overlayfs does them without redirect_dir: a directory that has something below stays where it is. */
+/* RENAME and RENAME2, as overlayfs does them without redirect_dir: a directory that has something below stays where it
+ * is. */
 #include "copy_up.h"
 #include "make.h"
 #include "remove.h"
@@ -16,7 +17,7 @@ struct side {
 	struct statx stx; /* of what is above */
 	int above;        /* enum ov_seen */
 	bool exists;
-	int below;        /* the name would show something of below */
+	int below;            /* the name would show something of below */
 	struct ov_node *node; /* what it names, in use; NULL: the client does not know it, or nothing */
 };
 
@@ -36,8 +37,8 @@ static int look_at(struct ov_work *w, struct side *p)
 	if (p->below < 0)
 		return p->below;
 	if (p->exists)
-		p->node = p->above == OV_OBJECT ? ov_node_find_upper(w->s, p->stx.stx_ino) :
-						  ov_node_find_name(w->s, p->dir.node, p->name);
+		p->node = p->above == OV_OBJECT ? ov_node_find_upper(w->s, p->stx.stx_ino)
+						: ov_node_find_name(w->s, p->dir.node, p->name);
 	return 0;
 }
 

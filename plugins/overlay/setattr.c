@@ -37,8 +37,7 @@ static int set_size(struct graft_req *req, const struct ov_ref *ref)
 	int fd = ov_open_again(ov_session(req)->inst, ref->fd, O_WRONLY | O_NONBLOCK);
 	if (fd < 0)
 		return fd;
-	bool dropped =
-		(in->valid & FATTR_KILL_SUIDGID) && ov_flag(req, FUSE_HANDLE_KILLPRIV_V2) && creds_fsetid_drop();
+	bool dropped = (in->valid & FATTR_KILL_SUIDGID) && ov_flag(req, FUSE_HANDLE_KILLPRIV_V2) && creds_fsetid_drop();
 	int res = ftruncate(fd, (off_t)in->size) < 0 ? -errno : 0;
 	creds_fsetid_restore(dropped);
 	close(fd);

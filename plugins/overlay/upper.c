@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The upper directory's files: openat2 keeps names inside, /proc/self/fd leads from a descriptor to what it has open. */
+/* The upper directory's files: openat2 keeps names inside, /proc/self/fd leads from a descriptor to what it has open.
+ */
 #include "upper.h"
 
 #include "lib/cleanup.h"
@@ -51,7 +52,8 @@ int ov_open_again(const struct graft_inst *inst, int fd, int flags)
 
 int ov_stat(int fd, struct statx *stx)
 {
-	return statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, stx) < 0 ? -errno : 0;
+	return statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, stx) < 0 ? -errno
+													    : 0;
 }
 
 int ov_stat_name(int dir_fd, const char *name, struct statx *stx)
@@ -103,7 +105,8 @@ static ssize_t call_path(const char *path, const struct xattr_call *c)
 	return -1;
 }
 
-/* The calls take neither O_PATH nor a directory's descriptor; each thread has a working directory of its own (lib/thread.h). */
+/* The calls take neither O_PATH nor a directory's descriptor; each thread has a working directory of its own
+ * (lib/thread.h). */
 static ssize_t call_xattr(const struct graft_inst *inst, int fd, const struct xattr_call *c)
 {
 	auto_close int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -118,7 +121,8 @@ static ssize_t call_xattr(const struct graft_inst *inst, int fd, const struct xa
 
 ssize_t ov_get_xattr(const struct graft_inst *inst, int fd, const char *name, void *value, size_t size)
 {
-	return call_xattr(inst, fd, &(struct xattr_call){ .kind = XATTR_GET, .name = name, .value = value, .size = size });
+	return call_xattr(inst, fd,
+			  &(struct xattr_call){ .kind = XATTR_GET, .name = name, .value = value, .size = size });
 }
 
 ssize_t ov_list_xattr(const struct graft_inst *inst, int fd, char *names, size_t size)
@@ -152,7 +156,8 @@ bool ov_own_xattr(const char *name)
 /* Whoever wrote it: the kernel's overlayfs, as root and as a user, and fuse-overlayfs, whose name nydusd takes. */
 int ov_is_opaque(const struct graft_inst *inst, int fd)
 {
-	static const char *const names[] = { "trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque" };
+	static const char *const names[] = { "trusted.overlay.opaque", "user.overlay.opaque",
+					     "user.fuseoverlayfs.opaque" };
 	char value;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

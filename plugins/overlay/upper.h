@@ -12,14 +12,17 @@
 /* What an upper directory says of a name. */
 enum ov_seen { OV_ABSENT, OV_WHITEOUT, OV_OBJECT };
 
-/* Opens the directories of the settings; everything of the instance that is a descriptor. 0, or -errno with err; then ov_dirs_close. */
+/* Opens the directories of the settings; everything of the instance that is a descriptor. 0, or -errno with err; then
+ * ov_dirs_close. */
 int ov_dirs_open(struct graft_inst *inst, const struct ov_settings *set, struct graft_error *err);
 /* Closes what is open, and takes the folder for unfinished things away. */
 void ov_dirs_close(struct graft_inst *inst);
-/* The deepest folder that holds both, and each path below it. parent: malloc'ed. 0, -EINVAL: one is in the other, or has "..". */
+/* The deepest folder that holds both, and each path below it. parent: malloc'ed. 0, -EINVAL: one is in the other, or
+ * has "..". */
 int ov_common_parent(const struct ov_settings *set, char **parent, const char **upper, const char **work);
 
-/* openat2 beneath dir_fd, through no link and into no other mount. path: one name, or several of directories. fd or -errno. */
+/* openat2 beneath dir_fd, through no link and into no other mount. path: one name, or several of directories. fd or
+ * -errno. */
 int ov_open_name(const struct graft_inst *inst, int dir_fd, const char *path, int flags, mode_t mode);
 /* What fd has open, once more. fd or -errno. */
 int ov_open_again(const struct graft_inst *inst, int fd, int flags);
@@ -51,7 +54,8 @@ int ov_set_opaque(const struct graft_inst *inst, int fd);
 void ov_temp_name(struct graft_inst *inst, char name[OV_TEMP_NAME]);
 /* A whiteout under a new name in temp_fd. 0 or -errno. */
 int ov_temp_whiteout(struct graft_inst *inst, char name[OV_TEMP_NAME]);
-/* Removes a name of dir_fd, a directory with all that is in it. Failures are not told: what stays is removed at the next start. */
+/* Removes a name of dir_fd, a directory with all that is in it. Failures are not told: what stays is removed at the
+ * next start. */
 void ov_remove_tree(const struct graft_inst *inst, int dir_fd, const char *name);
 
 #endif

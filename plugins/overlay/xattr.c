@@ -26,7 +26,8 @@ static bool hidden(const struct graft_req *req, const char *name)
 }
 
 /* Answers how long it is, or gives the bytes where `want` is enough for them. */
-static int reply_bytes(const struct graft_inst *inst, struct graft_req *req, uint32_t want, const void *bytes, size_t len)
+static int reply_bytes(const struct graft_inst *inst, struct graft_req *req, uint32_t want, const void *bytes,
+		       size_t len)
 {
 	if (!want) {
 		((struct fuse_getxattr_out *)req->out)->size = (uint32_t)len;
@@ -152,7 +153,8 @@ static int drop_sgid(const struct graft_inst *inst, int fd)
 
 	if (res < 0 || !(stx.stx_mode & S_ISGID))
 		return res;
-	return fchmodat(inst->proc_fd, ov_fd_name(buf, fd), stx.stx_mode & 07777 & ~(mode_t)S_ISGID, 0) < 0 ? -errno : 0;
+	return fchmodat(inst->proc_fd, ov_fd_name(buf, fd), stx.stx_mode & 07777 & ~(mode_t)S_ISGID, 0) < 0 ? -errno
+													    : 0;
 }
 
 static int set_one(const struct graft_inst *inst, const struct graft_req *req, int fd)

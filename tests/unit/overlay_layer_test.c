@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The overlay over a tree that counts, waits and fails: look-ups given back, copies whole or not at all, clients that lie. */
+/* The overlay over a tree that counts, waits and fails: look-ups given back, copies whole or not at all, clients that
+ * lie. */
 #include "layer_plain.h"
 #include "overlay_lower.h"
 #include "plugins/overlay/overlay.h"
@@ -175,7 +176,8 @@ static void test_counts(void **state)
 	start();
 	for (int later = 0; later < 2; later++) {
 		lower.later = later;
-		uint64_t file = node_of(ROOT, "file"), dir = node_of(ROOT, "dir"), one = node_of(ROOT, "one"), two = node_of(ROOT, "two");
+		uint64_t file = node_of(ROOT, "file"), dir = node_of(ROOT, "dir"), one = node_of(ROOT, "one"),
+			 two = node_of(ROOT, "two");
 		assert_int_equal(node_of(ROOT, "file"), file);
 		/* Copying up one leaves the other. */
 		assert_true(one != two);
@@ -472,8 +474,12 @@ static void test_lies(void **state)
 	assert_int_equal(release(FUSE_RELEASEDIR, ROOT, other), 0);
 	/* What would change what the overlay itself reads. */
 	char tail[] = "trusted.overlay.opaque\0y", mine[] = "user.overlay.opaque\0y";
-	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, ROOT, &set, FUSE_COMPAT_SETXATTR_IN_SIZE, tail, sizeof(tail) - 1), -EPERM);
-	assert_int_equal(rig_call(rig, q, FUSE_SETXATTR, ROOT, &set, FUSE_COMPAT_SETXATTR_IN_SIZE, mine, sizeof(mine) - 1), -EPERM);
+	assert_int_equal(
+		rig_call(rig, q, FUSE_SETXATTR, ROOT, &set, FUSE_COMPAT_SETXATTR_IN_SIZE, tail, sizeof(tail) - 1),
+		-EPERM);
+	assert_int_equal(
+		rig_call(rig, q, FUSE_SETXATTR, ROOT, &set, FUSE_COMPAT_SETXATTR_IN_SIZE, mine, sizeof(mine) - 1),
+		-EPERM);
 	assert_int_equal(rig_call(rig, q, FUSE_MKNOD, ROOT, &whiteout, sizeof(whiteout), "w", 2), -EPERM);
 }
 

@@ -18,15 +18,16 @@ static const struct entry {
 	uint64_t dir, node;
 	const char *name;
 } entries[] = {
-	{ LOWER_ROOT, LOWER_DIR, "dir" },   { LOWER_ROOT, LOWER_FILE, "file" }, { LOWER_ROOT, LOWER_HARD, "one" },
-	{ LOWER_ROOT, LOWER_HARD, "two" },  { LOWER_ROOT, LOWER_LINK, "link" }, { LOWER_DIR, LOWER_INNER, "inner" },
+	{ LOWER_ROOT, LOWER_DIR, "dir" },       { LOWER_ROOT, LOWER_FILE, "file" }, { LOWER_ROOT, LOWER_HARD, "one" },
+	{ LOWER_ROOT, LOWER_HARD, "two" },      { LOWER_ROOT, LOWER_LINK, "link" }, { LOWER_DIR, LOWER_INNER, "inner" },
 	{ LOWER_ROOT, LOWER_WHITEOUT, "gone" },
 };
 #define NENTRIES (sizeof(entries) / sizeof(entries[0]))
 
 static const mode_t modes[LOWER_NODES] = {
-	[LOWER_ROOT] = S_IFDIR | 0755, [LOWER_DIR] = S_IFDIR | 0750,  [LOWER_FILE] = S_IFREG | 0644, [LOWER_HARD] = S_IFREG | 0600,
-	[LOWER_LINK] = S_IFLNK | 0777, [LOWER_INNER] = S_IFREG | 0644, [LOWER_WHITEOUT] = S_IFCHR,
+	[LOWER_ROOT] = S_IFDIR | 0755, [LOWER_DIR] = S_IFDIR | 0750,  [LOWER_FILE] = S_IFREG | 0644,
+	[LOWER_HARD] = S_IFREG | 0600, [LOWER_LINK] = S_IFLNK | 0777, [LOWER_INNER] = S_IFREG | 0644,
+	[LOWER_WHITEOUT] = S_IFCHR,
 };
 
 unsigned char lower_byte(uint64_t at)
@@ -36,8 +37,12 @@ unsigned char lower_byte(uint64_t at)
 
 static void fill(uint64_t node, struct fuse_attr *attr)
 {
-	*attr = (struct fuse_attr){ .ino = 100 + node, .mode = modes[node], .nlink = node == LOWER_HARD ? 2 : 1, .mtime = 12345,
-				    .uid = getuid(), .gid = getgid() };
+	*attr = (struct fuse_attr){ .ino = 100 + node,
+				    .mode = modes[node],
+				    .nlink = node == LOWER_HARD ? 2 : 1,
+				    .mtime = 12345,
+				    .uid = getuid(),
+				    .gid = getgid() };
 	attr->size = node == LOWER_FILE ? LOWER_SIZE : S_ISLNK(modes[node]) ? 4 : S_ISREG(modes[node]) ? 3 : 0;
 }
 
@@ -119,7 +124,8 @@ static int answer(struct graft_inst *inst, struct graft_req *req)
 	const struct fuse_forget_in *forget = req->in;
 
 	(void)inst;
-	if (req->node < 1 || req->node >= LOWER_NODES || (req->node != LOWER_ROOT && atomic_load(&lower.lookups[req->node]) <= 0)) {
+	if (req->node < 1 || req->node >= LOWER_NODES ||
+	    (req->node != LOWER_ROOT && atomic_load(&lower.lookups[req->node]) <= 0)) {
 		atomic_fetch_add(&lower.strange, 1);
 		return -ESTALE;
 	}
@@ -163,9 +169,9 @@ static int operation(struct graft_inst *inst, struct graft_req *req)
 }
 
 graft_op *const lower_ops[GRAFT_OP_COUNT] = {
-	[FUSE_LOOKUP] = operation,      [FUSE_FORGET] = operation,   [FUSE_GETATTR] = operation,
-	[FUSE_OPEN] = operation,        [FUSE_OPENDIR] = operation,  [FUSE_RELEASE] = operation,
-	[FUSE_RELEASEDIR] = operation,  [FUSE_READ] = operation,     [FUSE_READLINK] = operation,
-	[FUSE_READDIR] = operation,     [FUSE_READDIRPLUS] = operation, [FUSE_LISTXATTR] = operation,
+	[FUSE_LOOKUP] = operation,     [FUSE_FORGET] = operation,      [FUSE_GETATTR] = operation,
+	[FUSE_OPEN] = operation,       [FUSE_OPENDIR] = operation,     [FUSE_RELEASE] = operation,
+	[FUSE_RELEASEDIR] = operation, [FUSE_READ] = operation,        [FUSE_READLINK] = operation,
+	[FUSE_READDIR] = operation,    [FUSE_READDIRPLUS] = operation, [FUSE_LISTXATTR] = operation,
 	[FUSE_GETXATTR] = operation,
 };
