@@ -22,6 +22,8 @@ static void warn_options(const struct nyd_line *line)
 			log_warn(NULL, "%s: %s", o->spelling, o->warning);
 	for (size_t i = 0; i < line->nextras; i++)
 		log_warn(NULL, "%.100s: it is an option of virtiofsd, and has no effect", line->extra[i]);
+	if (line->value[NYD_CONFIG] && line->form == NYD_SINGLETON)
+		log_warn(NULL, "--config: the blobs it may name have no effect without fscache; PUT /api/v2/blobs is kept");
 	if (line->value[NYD_CONFIG] && line->form != NYD_SINGLETON && !line->value[NYD_BOOTSTRAP])
 		log_warn(NULL, "--config: it has no effect without --bootstrap");
 }

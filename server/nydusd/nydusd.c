@@ -2,6 +2,7 @@
 /* nydusd's front door: from the program's name to a configuration, or to an exit status. */
 #include "server/nydusd/nydusd.h"
 
+#include "lib/cleanup.h"
 #include "server/nydusd/files.h"
 #include "server/nydusd/help.h"
 #include "server/nydusd/settings.h"
@@ -91,6 +92,11 @@ static int check_built(const struct nyd_line *line, struct graft_error *err)
 {
 	if (line->value[NYD_FSCACHE])
 		return error_set(err, EOPNOTSUPP, "--fscache: EROFS over fscache is not built in");
+	if (line->form == NYD_SINGLETON && line->value[NYD_CONFIG]) {
+		auto_free char *text = NULL;
+		if (nyd_read_text(line->value[NYD_CONFIG], &text, err) != 0)
+			return error_wrap(err, "--config");
+	}
 	if (line->value[NYD_APISOCK] || line->value[NYD_BOOTSTRAP] || line->value[NYD_SHARED_DIR])
 		return 0;
 	return error_set(err, EINVAL, "there is nothing to serve: give %s--apisock",

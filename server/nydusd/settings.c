@@ -122,7 +122,7 @@ static void add_rlimit(struct door_keys *k, const struct nyd_line *line)
 /* By the API any of them may be asked for. */
 static void add_plugins(struct door_keys *k, const struct nyd_line *line)
 {
-	if (!line->value[NYD_APISOCK] || line->form == NYD_SINGLETON)
+	if (!line->value[NYD_APISOCK])
 		return;
 	door_key(k, server, "plugins", "passthrough nydus-rafs idmap overlay", by_default);
 }

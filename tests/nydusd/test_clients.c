@@ -292,6 +292,10 @@ static void test_snapshotter_shared(void **state)
 	client_expect(&a, 200);
 	client_say(c, &a, "GET /api/v1/metrics/blobcache?id=%%2F42 HTTP/1.1\r\nHost: unix\r\n" GO GZIP "\r\n");
 	client_expect(&a, 200);
+	client_say(c, &a,
+		   "PUT /api/v1/config?id=%%2F42 HTTP/1.1\r\nHost: unix\r\n" GO "Content-Length: 22\r\n"
+		   "Content-Type: application/json\r\n" GZIP "\r\n{\"registry_auth\":\"YQ\"}");
+	client_expect(&a, 204);
 	assert_false(client_hung_up(idle));
 	go_umount(c, "%2F42", 204);
 	snprintf(body, sizeof(body), "%s/42/" CLIENT_IMAGE_FILE, mnt);
@@ -339,6 +343,23 @@ static void test_snapshotter_dedicated(void **state)
 	assert_non_null(strstr(a.body, "\"/\":{\"backend_type\":\"Rafs\""));
 	assert_int_equal(client_end(c, SIGTERM, END_MS), 0);
 	assert_int_equal(umount(mnt), -1);
+}
+
+/* Without /dev/cachefiles it serves its API all the same: blobs are kept, mounts are refused as unsupported. */
+static void test_singleton(void **state)
+{
+	struct client *c = *state;
+	const char *const line[] = { "singleton", "--apisock", c->api, "--log-level", "info", NULL };
+	struct answer a;
+
+	client_start(c, line);
+	client_await(c);
+	go_ready(c);
+	go_mount(c, "/a", "{\"fs_type\":\"rafs\",\"source\":\"/x\",\"config\":\"{}\"}", 501);
+	client_say(c, &a, "GET /api/v2/blobs?domain_id=none HTTP/1.1\r\nHost: unix\r\n" GO GZIP "\r\n");
+	client_expect(&a, 200);
+	assert_int_equal(client_end(c, SIGTERM, END_MS), 0);
+	assert_int_equal(access(c->api, F_OK), -1);
 }
 
 /* nydusify ends it by taking the mount away. */
@@ -397,6 +418,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kata_rust, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_snapshotter_shared, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_snapshotter_dedicated, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_singleton, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nydusify, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_exit, set_up, tear_down),
 	};
