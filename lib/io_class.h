@@ -13,7 +13,8 @@
 	{                                                                                                              \
 		200000, 1000000, 20000000, 50000000, 500000000, 1000000000, 2000000000, UINT64_MAX                     \
 	}
-/* ns: up to 1 ms, 20 ms, 50 ms, 100 ms, 500 ms, 1 s, 2 s, and longer: of reads of a backend. What is left of a millisecond is cut off first. */
+/* ns: up to 1 ms, 20 ms, 50 ms, 100 ms, 500 ms, 1 s, 2 s, and longer: of reads of a backend. What is left of a
+ * millisecond is cut off first. */
 #define IO_BACKEND_TIMES                                                                                               \
 	{                                                                                                              \
 		1999999, 20999999, 50999999, 100999999, 500999999, 1000999999, 2000999999, UINT64_MAX                  \

@@ -35,10 +35,10 @@ struct file_stats {
 
 /* One more than nydusd's number of the operation, by opcode. */
 static const unsigned char fop_of[GRAFT_OP_COUNT] = {
-	[FUSE_GETATTR] = 1, [FUSE_READLINK] = 2, [FUSE_OPEN] = 3,          [FUSE_RELEASE] = 4,
-	[FUSE_READ] = 5,    [FUSE_STATFS] = 6,   [FUSE_GETXATTR] = 7,      [FUSE_LISTXATTR] = 8,
-	[FUSE_OPENDIR] = 9, [FUSE_LOOKUP] = 10,  [FUSE_READDIR] = 11,      [FUSE_READDIRPLUS] = 12,
-	[FUSE_ACCESS] = 13, [FUSE_FORGET] = 14,  [FUSE_BATCH_FORGET] = 15,
+	[FUSE_GETATTR] = 1, [FUSE_READLINK] = 2,      [FUSE_OPEN] = 3,         [FUSE_RELEASE] = 4,
+	[FUSE_STATFS] = 6,  [FUSE_GETXATTR] = 7,      [FUSE_LISTXATTR] = 8,    [FUSE_OPENDIR] = 9,
+	[FUSE_LOOKUP] = 10, [FUSE_READDIR] = 11,      [FUSE_READDIRPLUS] = 12, [FUSE_ACCESS] = 13,
+	[FUSE_FORGET] = 14, [FUSE_BATCH_FORGET] = 15,
 };
 
 static void add(_Atomic uint64_t *counter, uint64_t n)
@@ -134,9 +134,11 @@ void file_stats_read(struct file_stats *s, uint64_t ino, int64_t res)
 	struct file_row *row = s->files.index ? inode_table_row(&s->files, ino, true) : NULL;
 
 	if (row) {
+		add(&row->hits[FOP_READ], 1);
 		add(&row->data_read, bytes);
 		add(&row->blocks[io_size_class(bytes)], 1);
-		add(&row->read_errors, res < 0);
+		if (res < 0)
+			add(&row->read_errors, 1);
 	}
 	if (s->patterns.index)
 		count_pattern(s, ino);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define FILE_STATS_MAX                                                                                                 \
-	65536 /* inodes of an image that are counted; what comes later is not. 20 MiB when all are there */
+	65536 /* inodes of an image that are counted; what comes later is not. 14 MiB when all are there */
 #define FILE_STATS_INO_MAX                                                                                             \
 	(UINT64_C(1) << 26) /* of those whose READs are remembered: 32-byte slots of a file of 2 GiB */
 
@@ -25,9 +25,9 @@ void file_stats_free(struct file_stats *s); /* NULL: nothing */
 
 /* A look-up or a listing brought that inode. */
 void file_stats_seen(struct file_stats *s, uint64_t ino);
-/* A request of that opcode for that inode, whatever comes of it. */
+/* A request of that opcode for that inode, whatever comes of it; a READ is counted by file_stats_read. */
 void file_stats_op(struct file_stats *s, uint32_t opcode, uint64_t ino);
-/* What came of a READ: bytes or -errno. */
+/* A READ, and what came of it: bytes or -errno. */
 void file_stats_read(struct file_stats *s, uint64_t ino, int64_t res);
 
 /*

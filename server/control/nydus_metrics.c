@@ -16,7 +16,8 @@
 #define FOP_OPEN 2
 #define FOP_READ 4
 
-/* nydusd's operations, in its order. plain: that there is nothing, which is nearly all that fails there, is an answer to it. */
+/* nydusd's operations, in its order. plain: that there is nothing, which is nearly all that fails there, is an answer.
+ */
 static const struct {
 	uint32_t opcode;
 	bool plain;
