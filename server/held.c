@@ -76,17 +76,18 @@ static uint32_t find(const struct shard *s, uint64_t node)
 /* lock held. False: as it was. */
 static bool resize(struct shard *s, uint32_t size)
 {
-	struct shard new = { .size = size, .places = calloc(size, sizeof(*new.places)) };
+	uint64_t *places = calloc(size, sizeof(*places)), *old = s->places;
+	uint32_t n = s->size;
 
-	if (!new.places)
+	if (!places)
 		return false;
-	for (uint32_t i = 0; i < s->size; i++) {
-		if (s->places[i])
-			new.places[find(&new, s->places[i] & NODE_MASK)] = s->places[i];
-	}
-	free(s->places);
-	s->places = new.places;
+	s->places = places;
 	s->size = size;
+	for (uint32_t i = 0; i < n; i++) {
+		if (old[i])
+			places[find(s, old[i] & NODE_MASK)] = old[i];
+	}
+	free(old);
 	return true;
 }
 
