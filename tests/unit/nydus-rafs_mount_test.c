@@ -426,8 +426,14 @@ static void relative_work_dir(void **state)
 	nrf_set(f, "source", nrf_image("v6-zstd", "boot"));
 	nrf_set(f, "config", text);
 	assert_int_equal(chdir(f->dir), 0);
-	must_start(f);
+	/* Who opens for this process has a working directory of its own. */
+	if (fake_host_open)
+		must_fail(f, EINVAL, "made/below");
+	else
+		must_start(f);
 	assert_int_equal(chdir(was), 0);
+	if (fake_host_open)
+		return;
 	PATH_INTO(work, f, "made/below");
 	assert_int_equal(stat(work, &st), 0);
 }
