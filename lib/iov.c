@@ -2,6 +2,10 @@
 /* Scatter-gather lists: every data request comes through here, so each function is one loop that only calls memcpy. */
 #include "lib/iov.h"
 
+#include <errno.h>
+
+#define REST_IOVECS 64
+
 static uint64_t sum(const struct iovec *iov, uint32_t n, uint64_t less)
 {
 	uint64_t total = 0;
@@ -80,4 +84,19 @@ uint32_t iov_slice(const struct iov_cursor *c, uint64_t len, struct iovec *to, u
 	}
 	*bytes = done;
 	return used;
+}
+
+ssize_t iov_move(iov_call *call, int fd, const struct iovec *iov, uint32_t n, uint64_t done, uint64_t off, int flags)
+{
+	struct iovec part[REST_IOVECS];
+	uint64_t bytes;
+
+	if (done) {
+		struct iov_cursor c = iov_cursor(iov, n);
+		iov_skip(&c, done);
+		n = iov_slice(&c, UINT64_MAX, part, REST_IOVECS, &bytes);
+		iov = part;
+	}
+	ssize_t moved = call(fd, iov, (int)n, (off_t)(off + done), flags);
+	return moved < 0 ? -errno : moved;
 }

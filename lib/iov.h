@@ -73,4 +73,11 @@ static inline size_t iov_write(struct iov_cursor *c, const void *from, size_t le
  */
 uint32_t iov_slice(const struct iov_cursor *c, uint64_t len, struct iovec *to, uint32_t max, uint64_t *bytes);
 
+typedef ssize_t iov_call(int fd, const struct iovec *iov, int n, off_t off, int flags); /* preadv2, pwritev2 */
+/*
+ * One system call for what of a list of n elements is behind `done` bytes, at off + done of the file. Bytes moved, 0 at
+ * the end of the file, -errno.
+ */
+ssize_t iov_move(iov_call *call, int fd, const struct iovec *iov, uint32_t n, uint64_t done, uint64_t off, int flags);
+
 #endif

@@ -2,6 +2,8 @@
 /* The front door of graftfsd itself, and what every door's level of the log is. */
 #include "server/door.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -70,4 +72,12 @@ int door_log_level(const struct door *door, int configured)
 	if (!choice.any || (door->log_lowers && (!choice.ours || choice.level > configured)))
 		return configured;
 	return choice.level;
+}
+
+int door_end_stdout(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	fprintf(stderr, "error: cannot write to standard output: %s\n", strerror(errno));
+	return 1;
 }

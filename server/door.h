@@ -31,4 +31,8 @@ extern const struct door door_graftfsd;
  */
 int door_log_level(const struct door *door, int configured);
 
+/* Exit status behind what was printed on standard output: 0, or 1 with a line on standard error where it could not be
+ * written. */
+int door_end_stdout(void);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GETATTR, STATX, ACCESS, READLINK, STATFS and SYNCFS. */
 #include "forward.h"
+#include "lib/fuse_attr.h"
 #include "lookup.h"
 
 #include <errno.h>
@@ -74,36 +75,6 @@ int ov_op_getattr(struct graft_inst *inst, struct graft_req *req)
 	return res;
 }
 
-static struct fuse_sx_time sx_time(const struct statx_timestamp *t)
-{
-	return (struct fuse_sx_time){ .tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec };
-}
-
-static void fill_statx(const struct ov_node *node, const struct statx *stx, struct fuse_statx *out)
-{
-	*out = (struct fuse_statx){
-		.mask = stx->stx_mask & (STATX_BASIC_STATS | STATX_BTIME),
-		.blksize = stx->stx_blksize,
-		.attributes = stx->stx_attributes,
-		.attributes_mask = stx->stx_attributes_mask,
-		.nlink = ov_merged(node) ? 1 : stx->stx_nlink,
-		.uid = stx->stx_uid,
-		.gid = stx->stx_gid,
-		.mode = stx->stx_mode,
-		.ino = node->ino,
-		.size = stx->stx_size,
-		.blocks = stx->stx_blocks,
-		.atime = sx_time(&stx->stx_atime),
-		.btime = sx_time(&stx->stx_btime),
-		.ctime = sx_time(&stx->stx_ctime),
-		.mtime = sx_time(&stx->stx_mtime),
-		.rdev_major = stx->stx_rdev_major,
-		.rdev_minor = stx->stx_rdev_minor,
-		.dev_major = stx->stx_dev_major,
-		.dev_minor = stx->stx_dev_minor,
-	};
-}
-
 static int statx_below(struct graft_inst *inst, struct graft_req *req, int res, struct ov_forward *f)
 {
 	struct fuse_statx_out *out = req->out;
@@ -139,7 +110,9 @@ int ov_op_statx(struct graft_inst *inst, struct graft_req *req)
 	if (syscall(SYS_statx, ref.fd, "", flags, in->sx_mask & ~(unsigned int)STATX__RESERVED, &stx) < 0)
 		res = -errno;
 	if (res == 0) {
-		fill_statx(ref.node, &stx, &out->stat);
+		fuse_statx_fill(&stx, &out->stat);
+		out->stat.ino = ref.node->ino;
+		out->stat.nlink = ov_merged(ref.node) ? 1 : out->stat.nlink;
 		out->attr_valid = OV_VALID;
 	}
 	ov_ref_put(s, &ref);

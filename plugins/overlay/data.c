@@ -8,27 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define REST_IOVECS 64
 #define COPY_MAX UINT64_C(0x7ffff000) /* bytes: all that one system call moves */
-
-typedef ssize_t data_call(int fd, const struct iovec *iov, int n, off_t off, int flags);
-
-/* One system call for what of a list is behind `done` bytes. Bytes moved, 0 at the end of the file, -errno. */
-static ssize_t move_some(data_call *call, int fd, const struct iovec *iov, uint32_t n, uint64_t done, uint64_t off,
-			 int rwf)
-{
-	struct iovec part[REST_IOVECS];
-	uint64_t bytes;
-
-	if (done) {
-		struct iov_cursor c = iov_cursor(iov, n);
-		iov_skip(&c, done);
-		n = iov_slice(&c, UINT64_MAX, part, REST_IOVECS, &bytes);
-		iov = part;
-	}
-	ssize_t moved = call(fd, iov, (int)n, (off_t)(off + done), rwf);
-	return moved < 0 ? -errno : moved;
-}
 
 /* 0, -errno, or -EAGAIN where the rest would block: req->done says how far it came. */
 static int read_on(struct graft_req *req, int fd, int rwf)
@@ -36,7 +16,7 @@ static int read_on(struct graft_req *req, int fd, int rwf)
 	const struct fuse_read_in *in = req->in;
 
 	while (req->done < req->dst_len) {
-		ssize_t n = move_some(preadv2, fd, req->dst, req->ndst, req->done, in->offset, rwf);
+		ssize_t n = iov_move(preadv2, fd, req->dst, req->ndst, req->done, in->offset, rwf);
 		if (n == -EAGAIN || (n == -EOPNOTSUPP && rwf))
 			return -EAGAIN;
 		if (n < 0)
@@ -151,7 +131,7 @@ static int write_on(struct graft_req *req, int fd)
 	ssize_t n;
 
 	do {
-		n = move_some(pwritev2, fd, req->src, req->nsrc, done, in->offset, append_flag(in));
+		n = iov_move(pwritev2, fd, req->src, req->nsrc, done, in->offset, append_flag(in));
 		if (n > 0)
 			done += (uint64_t)n;
 	} while (n > 0 && done < req->src_len);

@@ -2,6 +2,7 @@
 /* LOOKUP, FORGET and BATCH_FORGET: above on the queue's thread, below by a request of its own way. */
 #include "lookup.h"
 
+#include "lib/fuse_attr.h"
 #include "lower.h"
 
 #include <errno.h>
@@ -13,25 +14,9 @@
 
 void ov_fill_attr(const struct ov_node *node, const struct statx *stx, struct fuse_attr *attr)
 {
-	*attr = (struct fuse_attr){
-		.ino = node->ino,
-		.size = stx->stx_size,
-		.blocks = stx->stx_blocks,
-		.atime = (uint64_t)stx->stx_atime.tv_sec,
-		.mtime = (uint64_t)stx->stx_mtime.tv_sec,
-		.ctime = (uint64_t)stx->stx_ctime.tv_sec,
-		.atimensec = stx->stx_atime.tv_nsec,
-		.mtimensec = stx->stx_mtime.tv_nsec,
-		.ctimensec = stx->stx_ctime.tv_nsec,
-		.mode = stx->stx_mode,
-		.nlink = ov_merged(node) ? 1 : stx->stx_nlink,
-		.uid = stx->stx_uid,
-		.gid = stx->stx_gid,
-		/* new_encode_dev of the kernel */
-		.rdev = (stx->stx_rdev_minor & 0xff) | (stx->stx_rdev_major & 0xfff) << 8 |
-			(stx->stx_rdev_minor & ~0xffu) << 12,
-		.blksize = stx->stx_blksize,
-	};
+	fuse_attr_fill(stx, attr);
+	attr->ino = node->ino;
+	attr->nlink = ov_merged(node) ? 1 : attr->nlink;
 }
 
 void ov_fix_attr(const struct ov_node *node, struct fuse_attr *attr)

@@ -3,6 +3,7 @@
 #include "passthrough.h"
 
 #include "handle.h"
+#include "lib/fuse_attr.h"
 #include "node.h"
 
 #include <fcntl.h>
@@ -59,7 +60,7 @@ static int fill_attr(struct graft_inst *inst, int fd, struct fuse_attr_out *out)
 		return -errno;
 	out->attr_valid = inst->attr_timeout / NS;
 	out->attr_valid_nsec = (uint32_t)(inst->attr_timeout % NS);
-	pt_fill_attr(inst, &stx, &out->attr);
+	fuse_attr_fill(&stx, &out->attr);
 	return 0;
 }
 
@@ -186,37 +187,6 @@ int pt_op_setattr(struct graft_inst *inst, struct graft_req *req)
 	return setattr_now(inst, req);
 }
 
-static struct fuse_sx_time sx_time(const struct statx_timestamp *t)
-{
-	return (struct fuse_sx_time){.tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec};
-}
-
-static void fill_statx(const struct statx *stx, struct fuse_statx *out)
-{
-	*out = (struct fuse_statx){
-		/* Only bits whose fields the protocol has. */
-		.mask = stx->stx_mask & (STATX_BASIC_STATS | STATX_BTIME),
-		.blksize = stx->stx_blksize,
-		.attributes = stx->stx_attributes,
-		.nlink = stx->stx_nlink,
-		.uid = stx->stx_uid,
-		.gid = stx->stx_gid,
-		.mode = stx->stx_mode,
-		.ino = stx->stx_ino,
-		.size = stx->stx_size,
-		.blocks = stx->stx_blocks,
-		.attributes_mask = stx->stx_attributes_mask,
-		.atime = sx_time(&stx->stx_atime),
-		.btime = sx_time(&stx->stx_btime),
-		.ctime = sx_time(&stx->stx_ctime),
-		.mtime = sx_time(&stx->stx_mtime),
-		.rdev_major = stx->stx_rdev_major,
-		.rdev_minor = stx->stx_rdev_minor,
-		.dev_major = stx->stx_dev_major,
-		.dev_minor = stx->stx_dev_minor,
-	};
-}
-
 int pt_op_statx(struct graft_inst *inst, struct graft_req *req)
 {
 	const struct fuse_statx_in *in = req->in;
@@ -237,7 +207,7 @@ int pt_op_statx(struct graft_inst *inst, struct graft_req *req)
 		return res;
 	out->attr_valid = inst->attr_timeout / NS;
 	out->attr_valid_nsec = (uint32_t)(inst->attr_timeout % NS);
-	fill_statx(&stx, &out->stat);
+	fuse_statx_fill(&stx, &out->stat);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "backing.h"
 #include "dir.h"
 #include "handle.h"
+#include "lib/fuse_attr.h"
 #include "locks.h"
 #include "lookup.h"
 #include "node.h"
@@ -308,13 +309,13 @@ static int reopen_as_caller(const struct graft_req *req, const struct node_ref *
 }
 
 /* The entry's attributes are from before the file was opened, perhaps with O_TRUNC: reads them again. */
-static int refresh_attr(const struct graft_inst *inst, int fd, struct fuse_entry_out *entry)
+static int refresh_attr(int fd, struct fuse_entry_out *entry)
 {
 	struct statx stx;
 
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &stx) < 0)
 		return -errno;
-	pt_fill_attr(inst, &stx, &entry->attr);
+	fuse_attr_fill(&stx, &entry->attr);
 	return 0;
 }
 
@@ -334,7 +335,7 @@ static int open_found(const struct graft_req *req, const struct node_ref *ref, i
 	int fd = reopen_as_caller(req, ref, flags);
 	res = fd < 0 ? fd : 0;
 	if (res == 0 && (flags & O_TRUNC))
-		res = refresh_attr(s->inst, fd, &out->entry);
+		res = refresh_attr(fd, &out->entry);
 	struct opened o = {.node = out->entry.nodeid, .near = ref, .fd = fd, .flags = flags};
 	if (res == 0)
 		res = adopt_fd(req, &o, &out->open);

@@ -3,6 +3,7 @@
 #include "lookup.h"
 
 #include "lib/cleanup.h"
+#include "lib/fuse_attr.h"
 #include "node.h"
 #include "open.h"
 
@@ -10,34 +11,6 @@
 
 #define ENTRY_MASK (STATX_BASIC_STATS | STATX_MNT_ID)
 #define NS         UINT64_C(1000000000)
-
-/* The kernel's 32-bit form of a device number (new_encode_dev). */
-static uint32_t encode_dev(uint32_t major_nr, uint32_t minor_nr)
-{
-	return (minor_nr & 0xff) | major_nr << 8 | (minor_nr & ~UINT32_C(0xff)) << 12;
-}
-
-void pt_fill_attr(const struct graft_inst *inst, const struct statx *stx, struct fuse_attr *attr)
-{
-	(void)inst;
-	*attr = (struct fuse_attr){
-		.ino = stx->stx_ino,
-		.size = stx->stx_size,
-		.blocks = stx->stx_blocks,
-		.atime = (uint64_t)stx->stx_atime.tv_sec,
-		.mtime = (uint64_t)stx->stx_mtime.tv_sec,
-		.ctime = (uint64_t)stx->stx_ctime.tv_sec,
-		.atimensec = stx->stx_atime.tv_nsec,
-		.mtimensec = stx->stx_mtime.tv_nsec,
-		.ctimensec = stx->stx_ctime.tv_nsec,
-		.mode = stx->stx_mode,
-		.nlink = stx->stx_nlink,
-		.uid = stx->stx_uid,
-		.gid = stx->stx_gid,
-		.rdev = encode_dev(stx->stx_rdev_major, stx->stx_rdev_minor),
-		.blksize = stx->stx_blksize,
-	};
-}
 
 /* Whether a directory is the root of another file system or mount than the directory it was found in. */
 static bool submount(const struct pt_session *s, const struct node_ref *parent, const struct statx *stx)
@@ -62,7 +35,7 @@ static void fill_entry(const struct pt_session *s, const struct node_ref *parent
 		.attr_valid = inst->attr_timeout / NS,
 		.attr_valid_nsec = (uint32_t)(inst->attr_timeout % NS),
 	};
-	pt_fill_attr(inst, stx, &out->attr);
+	fuse_attr_fill(stx, &out->attr);
 	if (submount(s, parent, stx))
 		out->attr.flags |= FUSE_ATTR_SUBMOUNT;
 }

@@ -124,8 +124,6 @@ int pt_lookup(struct pt_session *s, const struct node_ref *parent, const char *n
 int pt_lookup_fd(struct pt_session *s, const struct node_ref *parent, int fd, struct fuse_entry_out *out);
 /* Takes n look-ups back. */
 void pt_forget(struct pt_session *s, uint64_t id, uint64_t n);
-/* fuse_attr from statx, without flags: only a look-up knows what is a submount. */
-void pt_fill_attr(const struct graft_inst *inst, const struct statx *stx, struct fuse_attr *attr);
 
 /* Options of the INI section (options.c). */
 extern const struct graft_opt pt_options[];

@@ -45,14 +45,6 @@ static int failed(const struct graft_error *err)
 	return 1;
 }
 
-static int end_stdout(void)
-{
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
-	fprintf(stderr, "error: cannot write to standard output: %s\n", strerror(errno));
-	return 1;
-}
-
 int nyd_parse(struct nyd_line *line, int argc, char *const *argv)
 {
 	struct graft_error err = { 0 };
@@ -67,14 +59,14 @@ int nyd_parse(struct nyd_line *line, int argc, char *const *argv)
 		nyd_print_version(stdout);
 	else
 		nyd_print_help(stdout, line);
-	return end_stdout();
+	return door_end_stdout();
 }
 
 static int dump(const struct config *config)
 {
 	struct graft_error err = { 0 };
 
-	return config_dump(config, stdout, &err) == 0 ? end_stdout() : failed(&err);
+	return config_dump(config, stdout, &err) == 0 ? door_end_stdout() : failed(&err);
 }
 
 /* The log's folders come with the log. */

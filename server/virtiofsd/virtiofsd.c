@@ -42,14 +42,6 @@ static int failed(const struct graft_error *err)
 	return 1;
 }
 
-static int end_stdout(void)
-{
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
-	fprintf(stderr, "error: cannot write to standard output: %s\n", strerror(errno));
-	return 1;
-}
-
 /* What --help and the like ask for. */
 static int say(int result)
 {
@@ -57,7 +49,7 @@ static int say(int result)
 		vfsd_print_version(stdout);
 	else
 		vfsd_print_help(stdout, result == VFSD_FULL_HELP);
-	return end_stdout();
+	return door_end_stdout();
 }
 
 int vfsd_parse(struct vfsd_line *line, int argc, char *const *argv)
@@ -76,7 +68,7 @@ int vfsd_parse(struct vfsd_line *line, int argc, char *const *argv)
 		return say(res);
 	if (vfsd_line_on(line, VFSD_PRINT_CAPABILITIES)) {
 		vfsd_print_capabilities(stdout);
-		return end_stdout();
+		return door_end_stdout();
 	}
 	return vfsd_check_shared(line, &err) == 0 ? VFSD_SERVE : failed(&err);
 }
@@ -85,7 +77,7 @@ static int dump(const struct config *config)
 {
 	struct graft_error err = { 0 };
 
-	return config_dump(config, stdout, &err) == 0 ? end_stdout() : failed(&err);
+	return config_dump(config, stdout, &err) == 0 ? door_end_stdout() : failed(&err);
 }
 
 int vfsd_read(const struct vfsd_line *line, struct config **config, struct plugin_registry **registry)
