@@ -1,63 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The last errors that were logged. */
+/* The last errors that were logged. Nothing is allocated: some are logged where a signal is handled. */
 #include "lib/log_errors.h"
 
 #include "lib/cleanup.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 static struct {
 	pthread_mutex_t lock;
 	/* protected by lock */
-	char *lines[LOG_ERRORS_MAX]; /* a ring */
-	size_t first, n, bytes;
+	char text[LOG_ERRORS_SIZE + LOG_ERRORS_MAX]; /* lines, oldest first, each with its NUL */
+	size_t n, used;                              /* used: bytes of text */
 } held = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* Lock held; there is one. */
 static void drop_first(void)
 {
-	char *line = held.lines[held.first];
+	size_t len = strlen(held.text) + 1;
 
-	held.bytes -= strlen(line);
-	free(line);
-	held.first = (held.first + 1) % LOG_ERRORS_MAX;
+	held.used -= len;
 	held.n--;
+	memmove(held.text, held.text + len, held.used);
 }
 
 void log_errors_add(const char *object, const char *text)
 {
+	const char *name = object ? object : "", *colon = object ? ": " : "";
 	time_t now = time(NULL);
-	char date[64], *line = NULL;
+	char date[64];
 	struct tm tm;
 
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
-	if (asprintf(&line, "%s - %s%s%s", date, object ? object : "", object ? ": " : "", text) < 0)
+	size_t bytes = strlen(date) + strlen(" - ") + strlen(name) + strlen(colon) + strlen(text);
+	if (bytes > LOG_ERRORS_SIZE)
 		return;
-	size_t bytes = strlen(line);
 	LOCK_SCOPE(&held.lock);
-	while (held.n && (held.n == LOG_ERRORS_MAX || held.bytes + bytes > LOG_ERRORS_SIZE))
+	while (held.n == LOG_ERRORS_MAX || held.used - held.n + bytes > LOG_ERRORS_SIZE)
 		drop_first();
-	if (bytes > LOG_ERRORS_SIZE) {
-		free(line);
-		return;
-	}
-	held.lines[(held.first + held.n++) % LOG_ERRORS_MAX] = line;
-	held.bytes += bytes;
+	snprintf(held.text + held.used, bytes + 1, "%s - %s%s%s", date, name, colon, text);
+	held.used += bytes + 1;
+	held.n++;
 }
 
 void log_errors_each(void (*fn)(const char *line, void *arg), void *arg)
 {
 	LOCK_SCOPE(&held.lock);
-	for (size_t i = 0; i < held.n; i++)
-		fn(held.lines[(held.first + i) % LOG_ERRORS_MAX], arg);
+	for (size_t at = 0; at < held.used; at += strlen(held.text + at) + 1)
+		fn(held.text + at, arg);
 }
 
 void log_errors_clear(void)
 {
 	LOCK_SCOPE(&held.lock);
-	while (held.n)
-		drop_first();
+	held.n = held.used = 0;
 }
