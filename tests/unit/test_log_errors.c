@@ -113,7 +113,7 @@ static void test_bytes(void **state)
 		assert_true(s.bytes <= LOG_ERRORS_SIZE);
 	}
 	assert_int_equal(s.n, 5);
-	/* One that takes all the room, and one that has none. */
+	/* One that takes all the room, and one that has none and is not kept. */
 	memset(text, 'y', LOG_ERRORS_SIZE);
 	text[LOG_ERRORS_SIZE - DATE_BYTES - 3] = '\0';
 	log_errors_add(NULL, text);
@@ -123,7 +123,8 @@ static void test_bytes(void **state)
 	text[LOG_ERRORS_SIZE - DATE_BYTES - 3] = 'y';
 	log_errors_add(NULL, text);
 	see(&s);
-	assert_int_equal(s.n, 0);
+	assert_int_equal(s.n, 1);
+	assert_int_equal(s.bytes, LOG_ERRORS_SIZE);
 }
 
 static void *add_many(void *arg)
