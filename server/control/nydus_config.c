@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "nydus/config.h"
 #include "server/control/answer.h"
+#include "server/control/ask.h"
 
 #include <string.h>
 
@@ -137,21 +138,12 @@ static int note_file(const struct mount_info *info, void *arg)
 	return 0;
 }
 
-static void append(void *arg, const char *bytes, size_t len)
-{
-	fwrite(bytes, 1, len, arg);
-}
-
 static json_t *ask_text(const struct control_host *host, const char *at)
 {
 	auto_free char *text = NULL;
 	size_t len = 0;
-	FILE *to = open_memstream(&text, &len);
 
-	if (!to)
-		return NULL;
-	int res = host->ask(host->server, at, "config", NULL, append, to);
-	return fclose(to) == 0 && res == 0 ? json_stringn(text, len) : NULL;
+	return control_ask(host, at, "config", &text, &len) == 0 ? json_stringn(text, len) : NULL;
 }
 
 json_t *nydus_texts(const struct control_host *host)

@@ -3,35 +3,11 @@
 #include "server/control/nydus_figures.h"
 
 #include "lib/cleanup.h"
+#include "server/control/ask.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static void append(void *to, const char *bytes, size_t len)
-{
-	fwrite(bytes, 1, len, to);
-}
-
-int nydus_ask(const struct control_host *host, const char *at, const char *what, char **text, size_t *len)
-{
-	FILE *to;
-
-	*text = NULL;
-	to = open_memstream(text, len);
-	if (!to)
-		return -ENOMEM;
-	int res = host->ask(host->server, at, what, NULL, append, to);
-	bool bad = ferror(to);
-	if ((fclose(to) != 0 || bad) && !res)
-		res = -ENOMEM;
-	if (res) {
-		free(*text);
-		*text = NULL;
-	}
-	return res;
-}
 
 static uint64_t number(const json_t *object, const char *name)
 {
@@ -85,7 +61,7 @@ int nydus_figures_add(const struct control_host *host, const char *at, struct ny
 {
 	auto_free char *text = NULL;
 	size_t len = 0;
-	int res = nydus_ask(host, at, "figures", &text, &len);
+	int res = control_ask(host, at, "figures", &text, &len);
 
 	if (res < 0)
 		return res;

@@ -34,7 +34,4 @@ json_t *nydus_numbers(const uint64_t *from, size_t n);
 /* The answer where res is the reason that there are none; what: "GlobalMetrics". */
 void nydus_no_figures(struct request *req, const char *what, int res);
 
-/* What a plugin answers, as a text of *len bytes that the caller frees, or -errno. */
-int nydus_ask(const struct control_host *host, const char *at, const char *what, char **text, size_t *len);
-
 #endif

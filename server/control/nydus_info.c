@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nydusd's /api/v1/daemon: what a client learns about the daemon, its start and its end. */
 #include "server/control/api.h"
+#include "server/control/ask.h"
 
 #include "lib/cleanup.h"
 #include "lib/log_errors.h"
@@ -116,26 +117,14 @@ void nydus_events(const struct api *api, struct request *req)
 			      (json_int_t)e.bytes, "errors", e.lines));
 }
 
-static void append(void *arg, const char *bytes, size_t len)
-{
-	fwrite(bytes, 1, len, arg);
-}
-
 /* 200 and what the plugin says of its image; 0, or why not. */
 static int show_superblock(const struct api *api, struct request *req, const char *at)
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *to = open_memstream(&text, &len);
+	char *text;
+	size_t len;
+	int res = control_ask(api->host, at, "superblock", &text, &len);
 
-	if (!to)
-		return -ENOMEM;
-	int res = api->host->ask(api->host->server, at, "superblock", NULL, append, to);
-	if (fclose(to) != 0 && !res)
-		res = -ENOMEM;
-	if (res)
-		free(text);
-	else
+	if (!res)
 		answer_text(&req->answer, 200, "application/json", text, len);
 	return res;
 }

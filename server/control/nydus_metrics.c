@@ -2,6 +2,7 @@
 /* nydusd's /api/v1/metrics: what images were asked for, file by file, from which backend and cache, and what is under
  * way. */
 #include "server/control/api.h"
+#include "server/control/ask.h"
 #include "server/control/nydus_config.h"
 #include "server/control/nydus_figures.h"
 #include "server/control/spellings.h"
@@ -151,7 +152,7 @@ static void relay(const struct api *api, struct request *req, const char *what, 
 	}
 	api->host->each_mount(api->host->server, look_file_search, &p);
 	if (p.found == 1)
-		res = p.at ? nydus_ask(api->host, p.at, what, &text, &len) : -ENOMEM;
+		res = p.at ? control_ask(api->host, p.at, what, &text, &len) : -ENOMEM;
 	free(p.at);
 	if (res)
 		nydus_no_figures(req, name, res);

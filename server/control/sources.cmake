@@ -13,7 +13,7 @@ foreach(name manager ledger record store instance state_json)
 endforeach()
 # From bytes of a request to an answer, without HTTP.
 set(GRAFT_CONTROL_API_SOURCES)
-foreach(name answer api body json_check graft_info graft_mounts graft_stats nydus nydus_blobs nydus_body nydus_caches nydus_config nydus_figures nydus_info
+foreach(name answer api ask body json_check graft_info graft_mounts graft_stats nydus nydus_blobs nydus_body nydus_caches nydus_config nydus_figures nydus_info
 	nydus_life nydus_metrics nydus_values openmetrics openmetrics_images routes spec spellings uri)
 	list(APPEND GRAFT_CONTROL_API_SOURCES ${control_dir}/${name}.c)
 endforeach()
