@@ -136,9 +136,13 @@ static int do_start(struct vhost_user_queue *q, void *arg)
 
 	q->started = q->mapped = rc == 0;
 	q->halted = false;
-	if (rc == 0)
-		vring_set_log(&q->ring, q->env.log);
-	return rc;
+	if (rc)
+		return rc;
+	vring_set_log(&q->ring, q->env.log);
+	/* The driver's fresh ring asks for kicks, which nobody needs before the queue first sleeps. */
+	vring_arm(&q->ring);
+	vring_disarm(&q->ring);
+	return 0;
 }
 
 int vhost_user_queue_start(struct vhost_user_queue *q, const struct vring_config *config, struct graft_error *err)
