@@ -7,6 +7,9 @@ foreach(name ini virtiofsd nydusd)
 		${CMAKE_SOURCE_DIR}/lib/options_parse.c ${CMAKE_SOURCE_DIR}/lib/options_print.c ${CMAKE_SOURCE_DIR}/xattrmap/rules.c
 		${CMAKE_SOURCE_DIR}/xattrmap/text.c)
 endforeach()
+foreach(name virtiofsd nydusd)
+	target_sources(fuzz-${name} PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fuzz_line.c)
+endforeach()
 # The tests' plugins are what a configuration finds unless it says otherwise.
 target_compile_definitions(fuzz-ini PRIVATE GRAFT_PLUGIN_DIR="${CMAKE_BINARY_DIR}/tests/plugins")
 add_dependencies(fuzz-ini test-plugins)
